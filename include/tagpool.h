@@ -1,0 +1,2 @@
+/* The short way in: #include <tagpool.h>. */
+#include <tagpool/tagpool.h>

@@ -1,0 +1,168 @@
+/*
+ * The accounts of a running program, as a file that other processes read.
+ *
+ *   offset 0        struct tagpool_segment_header        one OS page, written by the program
+ *   offset 4096     struct tagpool_segment_control       one OS page, written by tools
+ *   slots_offset    struct tagpool_segment_slot[]        a row for each (tag, kind)
+ *   tallies_offset  struct tagpool_segment_tally[]       a row for each (thread, slot) that needs one
+ *   rows_offset     struct tagpool_segment_row[]         a row for each 64 KiB unit of pool memory
+ *
+ * The file lies in /dev/shm as tagpool.UID.PID (with .NONCE behind it where that
+ * name is taken), mode 0600, sparse.  All fields have fixed width and native
+ * byte order; there are no pointers.  Every field named *_total only goes up, except that a row or tally that is
+ * folded into its slot starts again from zero.
+ *
+ * What a reader may rely on, and what it must do:
+ *
+ *  G1  Sizes and offsets come from the header and must be checked against the size of the file.  The file may be
+ *      truncated or damaged at any time: read it with care for SIGBUS, or with pread.
+ *  G2  A number of a slot is the sum of its own *_total fields, of all tallies that name it and of all rows that
+ *      name it.  While a fold moves numbers into a slot, the slot's `sequence` is odd; it differs after a fold.
+ *      A reader that saw a sequence odd or changed reads again.
+ *  G3  Read frees before allocs, and tallies before rows: then what is live is never shown too small, and each
+ *      number lies between its true values at the start and at the end of the read.
+ *  G4  A row's `id` changes its upper half when the unit changes hands; read it before and after the counters.
+ *  G5  The process is the one that made the file while /proc/PID/maps shows a mapping of the file's inode: the file of a
+ *      program that was replaced by exec, or killed, stays behind.
+ *  G6  Nothing that a tool writes outside the control page has an effect on the program.
+ */
+#ifndef TAGPOOL_SEGMENT_H
+#define TAGPOOL_SEGMENT_H
+
+#include <stdint.h>
+
+#define TAGPOOL_SEGMENT_MAGIC UINT64_C(0x314c4f4f50474154) /* "TAGPOOL1" */
+#define TAGPOOL_SEGMENT_VERSION 1u
+#define TAGPOOL_SEGMENT_DIR "/dev/shm"
+#define TAGPOOL_SEGMENT_PREFIX "tagpool."
+
+#define TAGPOOL_SEGMENT_PAGE 4096u
+#define TAGPOOL_SEGMENT_CLASSES 64u
+#define TAGPOOL_SEGMENT_TABLES 2u
+#define TAGPOOL_SEGMENT_REGIONS 2u
+#define TAGPOOL_SEGMENT_NAME 112u
+
+/* Life of the program, as it told itself. */
+enum tagpool_segment_state {
+    TAGPOOL_SEGMENT_RUNNING = 1,
+    TAGPOOL_SEGMENT_ENDED = 2, /* ended by itself; a file that still says RUNNING after death was killed */
+};
+
+/* Bits of header.flags. */
+enum tagpool_segment_flag {
+    TAGPOOL_SEGMENT_INCOMPLETE = 1u << 0,  /* some units could not be shown (no room in /dev/shm): sums are too small */
+    TAGPOOL_SEGMENT_SLOTS_FULL = 1u << 1,  /* more tags than slots: the rest is counted under the tag ???? */
+    TAGPOOL_SEGMENT_FORKED = 1u << 2,      /* made by a forked child: counts start with what it inherited */
+};
+
+/* Which face of the engine made a slot: what its tag stands for. */
+enum tagpool_segment_face {
+    TAGPOOL_SEGMENT_API = 1,    /* chosen by the programmer through tagpool.h */
+    TAGPOOL_SEGMENT_MODULE = 2, /* a library or executable; name = its file name */
+    TAGPOOL_SEGMENT_SITE = 3,   /* a calling address; name = "module+0xoffset" */
+};
+
+/* A run of rows that are in use: rows [first, first + used_total). */
+struct tagpool_segment_region {
+    uint64_t first;
+    uint64_t used_total;
+};
+
+struct tagpool_segment_header {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t header_size;
+    uint64_t file_size;
+
+    uint32_t slot_size;
+    uint32_t slot_count;
+    uint64_t slots_offset;
+    uint32_t tally_size;
+    uint32_t tally_count;
+    uint64_t tallies_offset;
+    uint32_t row_size;
+    uint32_t unit_shift; /* 16: a row stands for 64 KiB */
+    uint64_t rows_offset;
+    uint64_t row_count;
+
+    uint32_t pid;           /* as the program sees it: the innermost PID namespace */
+    uint32_t uid;
+    uint64_t pid_namespace; /* inode of /proc/self/ns/pid */
+    uint64_t created_ns;    /* CLOCK_BOOTTIME: a process of this pid that started later is another one */
+    uint64_t nonce;         /* new for each exec */
+    char program[64];    /* last part of the executable's path, NUL-terminated */
+
+    uint32_t state;      /* enum tagpool_segment_state */
+    uint32_t flags;      /* enum tagpool_segment_flag */
+    uint32_t slots_used_total;
+    uint32_t tallies_used_total;
+    struct tagpool_segment_region region[TAGPOOL_SEGMENT_REGIONS]; /* 0 paged, 1 nonpaged */
+
+    uint64_t touched_bytes;  /* pool memory that was handed to blocks at least once and not given back to the OS */
+    uint64_t metadata_bytes; /* the engine's own tables, as far as they are in use */
+    uint64_t locked_bytes;   /* nonpaged pool that is locked now */
+
+    /* Block size of each (table, class): a live block of a row counts this much. */
+    uint32_t class_size[TAGPOOL_SEGMENT_TABLES][TAGPOOL_SEGMENT_CLASSES];
+};
+
+/* Slot 0 is never used, so a row or tally of zeros (a hole in the file) counts nothing. */
+#define TAGPOOL_SEGMENT_NO_SLOT 0u
+
+/* Written by tools.  The program range-checks what it reads here. */
+struct tagpool_segment_control {
+    uint64_t epoch; /* a tool that switched anything adds one: each thread looks its tags up anew */
+};
+
+struct tagpool_segment_slot {
+    uint32_t tag;      /* four characters in memory order */
+    uint8_t used;      /* 0: not in use (all else is meaningless) */
+    uint8_t kind;      /* 0 nonpaged, 1 paged: POOL_TYPE & 1 */
+    uint8_t face;      /* enum tagpool_segment_face */
+    uint8_t reserved0;
+    uint32_t sequence; /* odd while numbers move into this slot */
+    uint32_t reserved1;
+
+    uint64_t allocs_total; /* folded rows and tallies */
+    uint64_t frees_total;
+    uint64_t alloc_bytes_total;
+    uint64_t free_bytes_total;
+    uint64_t large_allocs_total; /* blocks that have a span of their own */
+    uint64_t large_frees_total;
+    uint64_t large_alloc_bytes_total;
+    uint64_t large_free_bytes_total;
+    uint64_t peak_bytes; /* highest live seen at a slow path; a reader shows at least what is live now */
+    uint64_t reserved2[7];
+    char name[TAGPOOL_SEGMENT_NAME]; /* long name, NUL-terminated; empty for API tags that have none */
+};
+
+struct tagpool_segment_tally {
+    uint32_t slot; /* TAGPOOL_SEGMENT_NO_SLOT: not in use */
+    uint32_t thread;
+    uint64_t allocs_total;
+    uint64_t frees_total;
+    uint64_t alloc_bytes_total;
+    uint64_t free_bytes_total;
+    uint64_t reserved[3];
+};
+
+/*
+ * id = generation << 32 | slot << 16 | table << 8 | class.  A slot of TAGPOOL_SEGMENT_NO_SLOT: nothing to
+ * count here (a new unit, one that tallies account for, or the inner part of a larger page).
+ *
+ * allocs and frees lie at 8 modulo 16, and the engine's own hot words at 0 modulo 16: so a store to one never has
+ * the same low 12 address bits as a load of the other.  (With equal bits a pair of calls took five times as long.)
+ */
+struct tagpool_segment_row {
+    uint64_t id;
+    uint64_t allocs_total;
+    uint64_t reserved;
+    uint64_t frees_total;
+};
+
+_Static_assert(sizeof(struct tagpool_segment_header) <= TAGPOOL_SEGMENT_PAGE, "the header is one OS page");
+_Static_assert(sizeof(struct tagpool_segment_slot) == 256, "ABI");
+_Static_assert(sizeof(struct tagpool_segment_tally) == 64, "ABI");
+_Static_assert(sizeof(struct tagpool_segment_row) == 32, "ABI");
+
+#endif

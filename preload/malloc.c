@@ -1,0 +1,186 @@
+/*
+ * The malloc family of glibc 2.36 over the engine.
+ *
+ * Every entry point is the function that the program calls, never a call of another one here: its return address is
+ * what the tag comes from.
+ */
+#include "preload.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- allocate ------------------------------------------------------------------------------------------------- */
+
+TP_NOINLINE void *preload_alloc_slow(size_t size, size_t alignment, struct tp_call call)
+{
+    struct tp_thread *thread = tp_thread_self();
+    return tp_alloc(thread, tp_site_slot_of_call(thread, &call), size, alignment);
+}
+
+static TP_NOINLINE void *preload_calloc_slow(size_t size, struct tp_call call)
+{
+    struct tp_thread *thread = tp_thread_self();
+    return tp_alloc_zeroed(thread, tp_site_slot_of_call(thread, &call), size);
+}
+
+EXPORT void *malloc(size_t size)
+{
+    void *block = PRELOAD_FAST(size);
+    return TP_LIKELY(block != NULL) ? block : preload_alloc_slow(size, PRELOAD_ALIGNMENT, TP_CALL_HERE());
+}
+
+EXPORT void *calloc(size_t count, size_t each)
+{
+    size_t size;
+    if (TP_UNLIKELY(__builtin_mul_overflow(count, each, &size))) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    void *block = PRELOAD_FAST(size);
+    return TP_LIKELY(block != NULL) ? memset(block, 0, size) : preload_calloc_slow(size, TP_CALL_HERE());
+}
+
+/* --- resize --------------------------------------------------------------------------------------------------- */
+
+static void *preload_move(void *old, const struct tp_block_info *info, size_t size, struct tp_call call)
+{
+    void *block = preload_alloc_slow(size, PRELOAD_ALIGNMENT, call);
+    if (block == NULL)
+        return NULL;
+    memcpy(block, old, tp_min(size, info->size));
+    tp_free(old);
+    return block;
+}
+
+static TP_NOINLINE void *preload_realloc(void *old, size_t size, struct tp_call call)
+{
+    if (old == NULL)
+        return preload_alloc_slow(size, PRELOAD_ALIGNMENT, call);
+    if (size == 0) {
+        tp_free(old);
+        return NULL;
+    }
+    tp_thread_self();
+    struct tp_block_info info = tp_block_look_up(old);
+    return tp_block_resize(&info, size) ? old : preload_move(old, &info, size, call);
+}
+
+EXPORT void *realloc(void *old, size_t size)
+{
+    return preload_realloc(old, size, TP_CALL_HERE());
+}
+
+EXPORT void *reallocarray(void *old, size_t count, size_t each)
+{
+    size_t size;
+    if (TP_UNLIKELY(__builtin_mul_overflow(count, each, &size))) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return preload_realloc(old, size, TP_CALL_HERE());
+}
+
+/* --- aligned -------------------------------------------------------------------------------------------------- */
+
+/* glibc 2.36 rounds an alignment that is no power of two up to one. */
+static size_t preload_round_alignment(size_t alignment)
+{
+    size_t rounded = PRELOAD_ALIGNMENT;
+    while (rounded < alignment && rounded <= SIZE_MAX / 4)
+        rounded *= 2;
+    return rounded;
+}
+
+static void *preload_memalign(size_t alignment, size_t size, struct tp_call call)
+{
+    if (alignment > SIZE_MAX / 2) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return preload_alloc_slow(size, preload_round_alignment(alignment), call);
+}
+
+EXPORT void *memalign(size_t alignment, size_t size)
+{
+    return preload_memalign(alignment, size, TP_CALL_HERE());
+}
+
+EXPORT void *aligned_alloc(size_t alignment, size_t size)
+{
+    return preload_memalign(alignment, size, TP_CALL_HERE());
+}
+
+/* Leaves errno and *out alone when it fails. */
+EXPORT int posix_memalign(void **out, size_t alignment, size_t size)
+{
+    if (alignment % sizeof(void *) != 0 || !tp_is_power_of_two(alignment))
+        return EINVAL;
+    int saved = errno;
+    void *block = preload_memalign(alignment, size, TP_CALL_HERE());
+    errno = saved;
+    if (block == NULL)
+        return ENOMEM;
+    *out = block;
+    return 0;
+}
+
+EXPORT void *valloc(size_t size)
+{
+    return preload_memalign(TP_OS_PAGE, size, TP_CALL_HERE());
+}
+
+EXPORT void *pvalloc(size_t size)
+{
+    if (size > SIZE_MAX - TP_OS_PAGE) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return preload_memalign(TP_OS_PAGE, tp_round_up(size, TP_OS_PAGE), TP_CALL_HERE());
+}
+
+/* --- free ----------------------------------------------------------------------------------------------------- */
+
+EXPORT void free(void *block)
+{
+    tp_free(block);
+}
+
+/* C23: the size is a promise of the caller's; blocks know theirs. */
+void free_sized(void *block, size_t size);
+void free_aligned_sized(void *block, size_t alignment, size_t size);
+
+EXPORT void free_sized(void *block, size_t size)
+{
+    (void)size;
+    tp_free(block);
+}
+
+EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
+{
+    (void)alignment;
+    (void)size;
+    tp_free(block);
+}
+
+EXPORT size_t malloc_usable_size(void *block)
+{
+    if (block == NULL)
+        return 0;
+    tp_thread_self();
+    return tp_block_look_up(block).size;
+}
+
+/* --- glibc's inner names, for programs that call them --------------------------------------------------------- */
+
+ALIAS(cfree, free);
+ALIAS(__libc_free, free);
+ALIAS(__libc_malloc, malloc);
+ALIAS(__libc_calloc, calloc);
+ALIAS(__libc_realloc, realloc);
+ALIAS(__libc_reallocarray, reallocarray);
+ALIAS(__libc_memalign, memalign);
+ALIAS(__libc_valloc, valloc);
+ALIAS(__libc_pvalloc, pvalloc);
+ALIAS(__posix_memalign, posix_memalign);

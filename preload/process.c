@@ -1,0 +1,57 @@
+/*
+ * Calls of the C library that the module must see: the ends of the process that run no destructors, the start of a
+ * thread, and the unloading of a library.
+ */
+#include "preload.h"
+
+#include "fork.h"
+#include "start.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* At the first use: dlsym allocates. */
+static void *process_next(const char *name, void **cache)
+{
+    void *function = tp_peek(cache);
+    if (function == NULL) {
+        function = dlsym(RTLD_NEXT, name);
+        tp_poke(cache, function);
+    }
+    return function;
+}
+
+static __attribute__((constructor)) void process_start(void)
+{
+    tp_start_publish();
+}
+
+EXPORT __attribute__((noreturn)) void _exit(int status)
+{
+    tp_segment_retire();
+    for (;;)
+        syscall(SYS_exit_group, status);
+}
+
+EXPORT __attribute__((noreturn, alias("_exit"))) void _Exit(int status);
+
+EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*routine)(void *), void *argument)
+{
+    static void *next;
+    int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) =
+        (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))(uintptr_t)process_next(
+            "pthread_create", &next);
+    tp_fork_before_thread();
+    return create(thread, attributes, routine, argument);
+}
+
+EXPORT int dlclose(void *handle)
+{
+    static void *next;
+    int (*close_library)(void *) = (int (*)(void *))(uintptr_t)process_next("dlclose", &next);
+    int result = close_library(handle);
+    tp_site_forget_all();
+    return result;
+}

@@ -1,0 +1,202 @@
+#include "account.h"
+#include "lock.h"
+
+#include <string.h>
+
+/* Indices of tallies that were given back, and the first that was never used. */
+static uint32_t account_free_tallies[TP_TALLY_COUNT];
+static uint32_t account_free_count;
+static uint32_t account_next_tally = 1;
+
+/* --- tallies -------------------------------------------------------------------------------------------------- */
+
+static struct tagpool_segment_tally *account_take_tally(void)
+{
+    if (account_free_count > 0)
+        return &tp_segment_tallies[account_free_tallies[--account_free_count]];
+    if (account_next_tally == TP_TALLY_COUNT)
+        return NULL;
+    tp_segment_tallies_ready(account_next_tally + 1);
+    return &tp_segment_tallies[account_next_tally++];
+}
+
+static struct tagpool_segment_tally *account_make_tally(struct tp_thread *thread, uint32_t slot)
+{
+    tp_lock(TP_LOCK_TAGS);
+    struct tagpool_segment_tally *tally = account_take_tally();
+    if (tally != NULL) {
+        tally->thread = thread->kernel_id;
+        tp_publish(&tally->slot, slot);
+        if (account_next_tally > tp_segment->tallies_used_total)
+            tp_publish(&tp_segment->tallies_used_total, account_next_tally);
+        thread->slots[slot].tally = tally;
+        if (slot >= thread->slots_used)
+            thread->slots_used = slot + 1;
+    }
+    tp_unlock(TP_LOCK_TAGS);
+    return tally;
+}
+
+static struct tagpool_segment_tally *account_tally(struct tp_thread *thread, uint32_t slot)
+{
+    struct tagpool_segment_tally *tally = thread->slots[slot].tally;
+    return TP_LIKELY(tally != NULL) ? tally : account_make_tally(thread, slot);
+}
+
+void tp_account_alloc(struct tp_thread *thread, uint32_t slot, size_t size)
+{
+    if (!TP_ACCOUNTS)
+        return;
+    struct tagpool_segment_tally *tally = account_tally(thread, slot);
+    if (tally == NULL) {
+        tp_account_alloc_direct(slot, size);
+        return;
+    }
+    tp_count(&tally->alloc_bytes_total, size);
+    tp_count(&tally->allocs_total, 1);
+}
+
+void tp_account_free(struct tp_thread *thread, uint32_t slot, size_t size)
+{
+    if (!TP_ACCOUNTS)
+        return;
+    struct tagpool_segment_tally *tally = account_tally(thread, slot);
+    if (tally == NULL) {
+        tp_account_free_direct(slot, size);
+        return;
+    }
+    tp_count(&tally->free_bytes_total, size);
+    tp_count(&tally->frees_total, 1);
+}
+
+/* --- slots ---------------------------------------------------------------------------------------------------- */
+
+void tp_account_alloc_direct(uint32_t slot, size_t size)
+{
+    struct tagpool_segment_slot *shared = &tp_segment_slots[slot];
+    __atomic_fetch_add(&shared->large_alloc_bytes_total, size, __ATOMIC_RELEASE);
+    __atomic_fetch_add(&shared->large_allocs_total, 1, __ATOMIC_RELEASE);
+}
+
+void tp_account_free_direct(uint32_t slot, size_t size)
+{
+    struct tagpool_segment_slot *shared = &tp_segment_slots[slot];
+    __atomic_fetch_add(&shared->large_free_bytes_total, size, __ATOMIC_RELEASE);
+    __atomic_fetch_add(&shared->large_frees_total, 1, __ATOMIC_RELEASE);
+}
+
+void tp_account_resize_direct(uint32_t slot, size_t from, size_t to)
+{
+    struct tagpool_segment_slot *shared = &tp_segment_slots[slot];
+    if (to > from)
+        __atomic_fetch_add(&shared->large_alloc_bytes_total, to - from, __ATOMIC_RELEASE);
+    else
+        __atomic_fetch_add(&shared->large_free_bytes_total, from - to, __ATOMIC_RELEASE);
+}
+
+/* Odd: numbers are on their way into the slot.  Partner of the reader's acquire loads (G2). */
+static void account_fold_begin(struct tagpool_segment_slot *shared)
+{
+    tp_poke(&shared->sequence, shared->sequence + 1);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static void account_fold_end(struct tagpool_segment_slot *shared)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    tp_publish(&shared->sequence, shared->sequence + 1);
+}
+
+static void account_add(struct tagpool_segment_slot *shared, uint64_t allocs, uint64_t frees, uint64_t alloc_bytes,
+                        uint64_t free_bytes)
+{
+    tp_count(&shared->allocs_total, allocs);
+    tp_count(&shared->frees_total, frees);
+    tp_count(&shared->alloc_bytes_total, alloc_bytes);
+    tp_count(&shared->free_bytes_total, free_bytes);
+}
+
+/* --- rows ----------------------------------------------------------------------------------------------------- */
+
+static uint64_t account_row_id(const struct tp_page *page, uint64_t old)
+{
+    uint64_t generation = (old >> 32) + 1;
+    return generation << 32 | (uint64_t)page->slot << 16 | (uint64_t)page->table << 8 | page->class;
+}
+
+static void account_fold_row(struct tagpool_segment_row *row, uint32_t slot, size_t size, uint64_t id)
+{
+    struct tagpool_segment_slot *shared = &tp_segment_slots[slot];
+    tp_lock(TP_LOCK_TAGS);
+    account_fold_begin(shared);
+    account_add(shared, row->allocs_total, row->frees_total, row->allocs_total * size, row->frees_total * size);
+    tp_poke(&row->id, id);
+    tp_poke(&row->frees_total, 0);
+    tp_poke(&row->allocs_total, 0);
+    account_fold_end(shared);
+    tp_unlock(TP_LOCK_TAGS);
+}
+
+void tp_account_assign(struct tp_page *page)
+{
+    struct tagpool_segment_row *row = tp_page_row(page);
+    uint64_t old = row->id;
+    uint32_t slot = old >> 16 & 0xffff;
+    uint64_t id = account_row_id(page, old);
+    if ((old & 0xffffffff) == (id & 0xffffffff))
+        return;
+    if (slot == TAGPOOL_SEGMENT_NO_SLOT || slot >= TP_SLOT_COUNT || (row->allocs_total | row->frees_total) == 0) {
+        tp_publish(&row->id, id);
+        return;
+    }
+    unsigned table = old >> 8 & 1;
+    unsigned class = old & (TP_CLASS_LIMIT - 1);
+    account_fold_row(row, slot, tp_class_tables[table].size[class], id);
+}
+
+/* --- the end of a thread -------------------------------------------------------------------------------------- */
+
+static void account_fold_tally(struct tagpool_segment_tally *tally)
+{
+    struct tagpool_segment_slot *shared = &tp_segment_slots[tally->slot];
+    account_fold_begin(shared);
+    account_add(shared, tally->allocs_total, tally->frees_total, tally->alloc_bytes_total, tally->free_bytes_total);
+    tp_poke(&tally->slot, TAGPOOL_SEGMENT_NO_SLOT);
+    tp_poke(&tally->allocs_total, 0);
+    tp_poke(&tally->frees_total, 0);
+    tp_poke(&tally->alloc_bytes_total, 0);
+    tp_poke(&tally->free_bytes_total, 0);
+    account_fold_end(shared);
+}
+
+void tp_account_fold(struct tp_thread *thread)
+{
+    tp_lock(TP_LOCK_TAGS);
+    for (uint32_t slot = 1; slot < thread->slots_used; slot++) {
+        struct tagpool_segment_tally *tally = thread->slots[slot].tally;
+        if (tally == NULL)
+            continue;
+        account_fold_tally(tally);
+        thread->slots[slot].tally = NULL;
+        account_free_tallies[account_free_count++] = (uint32_t)(tally - tp_segment_tallies);
+    }
+    tp_unlock(TP_LOCK_TAGS);
+}
+
+/* --- fork ----------------------------------------------------------------------------------------------------- */
+
+void tp_account_inherit(struct tp_page *page)
+{
+    struct tagpool_segment_row *row = tp_page_row(page);
+    row->id = account_row_id(page, 0);
+    row->allocs_total = page->used;
+    row->frees_total = 0;
+}
+
+void tp_account_forget_tallies(struct tp_thread *thread)
+{
+    for (uint32_t slot = 1; slot < thread->slots_used; slot++)
+        thread->slots[slot].tally = NULL;
+    account_free_count = 0;
+    account_next_tally = 1;
+}

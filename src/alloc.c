@@ -1,0 +1,221 @@
+#include "alloc.h"
+#include "account.h"
+#include "fork.h"
+#include "lock.h"
+#include "mail.h"
+#include "nonpaged.h"
+#include "span.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Requests beyond this cannot be served by any machine, and sums of sizes below it do not overflow. */
+#define ALLOC_MAX ((size_t)1 << 46)
+
+/* --- large blocks --------------------------------------------------------------------------------------------- */
+
+static void *alloc_large_finish(struct tp_page *span, uint32_t slot, size_t size)
+{
+    span->start = tp_unit_address(tp_page_unit(span));
+    span->slot = (uint16_t)slot;
+    span->large_size = size;
+    span->used = 1;
+    tp_poke(&span->owner, TP_OWNER_NONE);
+    span->state = TP_UNIT_LARGE;
+    __atomic_fetch_add(&tp_segment->touched_bytes, size, __ATOMIC_RELAXED);
+    tp_account_alloc_direct(slot, size);
+    tp_tag_charge(slot, (int64_t)size);
+    tp_publish(&tp_space.owners[tp_page_unit(span)], TP_OWNER_ASK);
+    return span->start;
+}
+
+/* is_new tells the caller whether the block reads as zero. */
+static void *alloc_large(uint32_t slot, size_t size, size_t alignment, bool *is_new)
+{
+    if (size > ALLOC_MAX || alignment > ALLOC_MAX)
+        return NULL;
+    size = tp_round_up(tp_max(size, 1), TP_OS_PAGE);
+    size_t units = tp_round_up(size, TP_UNIT) >> TP_UNIT_SHIFT;
+    size_t align_units = tp_max(alignment >> TP_UNIT_SHIFT, 1);
+    struct tp_page *span = tp_span_alloc(tp_tags[slot].region, units, align_units);
+    if (span == NULL)
+        return NULL;
+    if (span->region == 0 && !tp_nonpaged_lock(tp_unit_address(tp_page_unit(span)), size)) {
+        tp_span_free(span);
+        return NULL;
+    }
+    *is_new = span->is_new;
+    span->is_new = 0;
+    return alloc_large_finish(span, slot, size);
+}
+
+static void free_large(struct tp_page *span, void *p)
+{
+    uint64_t *word = &tp_space.owners[tp_page_unit(span)];
+    if (p != span->start)
+        tp_stop(TP_CALLER_MIDDLE, (uintptr_t)p, (uintptr_t)span->start, (uintptr_t)((char *)p - span->start), p,
+                tp_tags[span->slot].tag);
+    /* Two threads may free it at once: one of them is wrong, and is told. */
+    if (__atomic_exchange_n(word, TP_OWNER_NONE, __ATOMIC_ACQ_REL) == TP_OWNER_NONE)
+        tp_stop(TP_CALLER_FREED_TWICE, 0, 0, (uintptr_t)p, p, tp_tags[span->slot].tag);
+    tp_account_free_direct(span->slot, span->large_size);
+    tp_tag_charge(span->slot, -(int64_t)span->large_size);
+    __atomic_fetch_sub(&tp_segment->touched_bytes, span->large_size, __ATOMIC_RELAXED);
+    if (span->region == 0)
+        tp_nonpaged_unlock(span->start, span->large_size);
+    span->used = 0;
+    tp_span_free(span);
+}
+
+static bool resize_large(struct tp_page *span, size_t size)
+{
+    size = tp_round_up(size, TP_OS_PAGE);
+    size_t units = tp_round_up(size, TP_UNIT) >> TP_UNIT_SHIFT;
+    size_t old = span->large_size;
+    if (size <= old)
+        return size >= old / 2;
+    if (span->region == 0 || size > ALLOC_MAX || (units > span->units && !tp_span_extend(span, units)))
+        return false;
+    span->large_size = size;
+    tp_account_resize_direct(span->slot, old, size);
+    tp_tag_charge(span->slot, (int64_t)(size - old));
+    __atomic_fetch_add(&tp_segment->touched_bytes, size - old, __ATOMIC_RELAXED);
+    return true;
+}
+
+/* --- allocate ------------------------------------------------------------------------------------------------- */
+
+static unsigned alloc_class(uint32_t slot, size_t size, size_t alignment)
+{
+    if (alignment > 16)
+        return tp_class_of_aligned(tp_tag_classes(slot), size, alignment);
+    return size <= TP_CLASS_MAX_SIZE ? tp_class_of(tp_tag_classes(slot), size) : TP_CLASS_LIMIT;
+}
+
+/* A thread without a record works with the orphans' heaps. */
+static void *alloc_class_block(struct tp_thread *thread, uint32_t slot, unsigned class)
+{
+    if (TP_LIKELY(thread != NULL))
+        return tp_heap_alloc(thread, slot, class);
+    tp_lock(TP_LOCK_ORPHANS);
+    void *block = tp_heap_alloc(tp_thread_orphans, slot, class);
+    tp_unlock(TP_LOCK_ORPHANS);
+    return block;
+}
+
+void *tp_alloc(struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment)
+{
+    bool is_new;
+    tp_fork_note_slow_call();
+    unsigned class = alloc_class(slot, size, alignment);
+    void *block = class == TP_CLASS_LIMIT ? alloc_large(slot, size, alignment, &is_new)
+                                          : alloc_class_block(thread, slot, class);
+    if (block == NULL)
+        errno = ENOMEM;
+    return block;
+}
+
+void *tp_alloc_zeroed(struct tp_thread *thread, uint32_t slot, size_t size)
+{
+    bool is_new = false;
+    void *block = size > TP_CLASS_MAX_SIZE ? alloc_large(slot, size, 16, &is_new) : tp_alloc(thread, slot, size, 16);
+    if (block == NULL)
+        errno = ENOMEM;
+    else if (!is_new)
+        memset(block, 0, size > TP_CLASS_MAX_SIZE ? size : tp_tag_classes(slot)->size[alloc_class(slot, size, 16)]);
+    return block;
+}
+
+/* --- look up -------------------------------------------------------------------------------------------------- */
+
+/* The page or large block that holds an address; NULL when nothing is allocated there. */
+static struct tp_page *block_page(const void *p)
+{
+    size_t unit = tp_unit_of(p);
+    if (unit >= tp_space.unit_count)
+        return NULL;
+    uint64_t owner = tp_peek(&tp_space.owners[unit]);
+    return owner == TP_OWNER_NONE ? NULL : &tp_space.pages[unit - (owner & TP_OWNER_BACK_MASK)];
+}
+
+static struct tp_page *block_page_or_stop(const void *p)
+{
+    struct tp_page *page = block_page(p);
+    if (TP_LIKELY(page != NULL))
+        return page;
+    bool in_pool = tp_unit_of(p) < tp_space.unit_count;
+    tp_stop(in_pool ? TP_CALLER_INVALID : TP_CALLER_NO_POOL, (uintptr_t)p, 0, 0, p, 0);
+}
+
+struct tp_block_info tp_block_look_up(const void *block)
+{
+    struct tp_page *page = block_page_or_stop(block);
+    struct tp_block_info info = {page, page->block_size, page->slot};
+    if (page->state == TP_UNIT_LARGE) {
+        info.size = page->large_size;
+        return info;
+    }
+    uint32_t index = tp_page_index(page, block);
+    if (tp_page_is_mixed(page))
+        info.slot = tp_heap_side_peek(page, index);
+    return info;
+}
+
+bool tp_block_find(const void *block, struct tp_block_info *info)
+{
+    if (block == NULL || block_page(block) == NULL)
+        return false;
+    *info = tp_block_look_up(block);
+    return info->slot != TAGPOOL_SEGMENT_NO_SLOT;
+}
+
+bool tp_block_resize(const struct tp_block_info *info, size_t size)
+{
+    if (info->page->state == TP_UNIT_LARGE)
+        return size > TP_CLASS_MAX_SIZE && resize_large(info->page, size);
+    return size <= info->size && (size >= info->size / 2 || info->size <= 64);
+}
+
+/* --- free ----------------------------------------------------------------------------------------------------- */
+
+static void free_own(struct tp_thread *thread, struct tp_page *page, void *p)
+{
+    uint32_t index = tp_page_index(page, p);
+    if (tp_page_is_mixed(page))
+        tp_account_free(thread, tp_heap_side_take(page, index, p), page->block_size);
+    else
+        tp_page_count_free(page);
+    tp_heap_put(page, p);
+}
+
+static void free_foreign(struct tp_thread *thread, struct tp_page *page, void *p)
+{
+    uint32_t index = tp_page_index(page, p);
+    uint32_t slot = tp_page_is_mixed(page) ? tp_heap_side_take(page, index, p) : page->slot;
+    if (thread != NULL)
+        tp_account_free(thread, slot, page->block_size);
+    else
+        tp_account_free_direct(slot, page->block_size);
+    tp_mail_send(thread, page, p);
+}
+
+static void free_block(void *p)
+{
+    struct tp_thread *thread = tp_thread_self();
+    struct tp_page *page = block_page_or_stop(p);
+    if (page->state == TP_UNIT_LARGE)
+        free_large(page, p);
+    else if (thread != NULL && tp_peek(&page->owner) == thread->id)
+        free_own(thread, page, p);
+    else
+        free_foreign(thread, page, p);
+}
+
+void tp_free_slow(void *block)
+{
+    if (block == NULL)
+        return;
+    int saved = errno;
+    free_block(block);
+    errno = saved;
+}

@@ -1,0 +1,39 @@
+/*
+ * One request: from a slot and a size to a block, and from a block back.  The slow halves of all faces; the fast ones
+ * are in fast.h.
+ */
+#ifndef TP_ALLOC_H
+#define TP_ALLOC_H
+
+#include "site.h"
+
+/*
+ * A block of at least `size` bytes for a slot, aligned to `alignment` (a power of two, at least 16), counted.  NULL
+ * with errno ENOMEM when memory is exhausted.  `thread` may be NULL.
+ */
+void *tp_alloc(struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment);
+
+/* As tp_alloc, all bytes up to the block's size zero. */
+void *tp_alloc_zeroed(struct tp_thread *thread, uint32_t slot, size_t size);
+
+/* Free a block the fast path did not take, NULL included.  Keeps errno.  Stops on what is not a live block. */
+void tp_free_slow(void *block);
+
+/* What there is to know of a live block; stops on anything else but NULL. */
+struct tp_block_info {
+    struct tp_page *page;
+    size_t size;
+    uint32_t slot;
+};
+struct tp_block_info tp_block_look_up(const void *block);
+
+/* As tp_block_look_up, and false where the other stops. */
+bool tp_block_find(const void *block, struct tp_block_info *info);
+
+/*
+ * Make a live block at least `size` bytes long where it is; false when it must move.  Also when it should: the block
+ * would be more than twice as long as needed.
+ */
+bool tp_block_resize(const struct tp_block_info *info, size_t size);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * What every file of the engine starts from: sizes, branch hints, atomics, assertions.
+ */
+#ifndef TP_BASE_H
+#define TP_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TP_KIB ((size_t)1 << 10)
+#define TP_MIB ((size_t)1 << 20)
+#define TP_GIB ((size_t)1 << 30)
+
+#define TP_CACHE_LINE 64u
+#define TP_OS_PAGE_SHIFT 12
+#define TP_OS_PAGE ((size_t)1 << TP_OS_PAGE_SHIFT)
+#define TP_UNIT_SHIFT 16
+#define TP_UNIT ((size_t)1 << TP_UNIT_SHIFT)
+
+#define TP_LIKELY(x) __builtin_expect(!!(x), 1)
+#define TP_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define TP_INLINE static inline __attribute__((always_inline))
+#define TP_NOINLINE __attribute__((noinline))
+#define TP_COLD __attribute__((cold, noinline))
+
+/* Relaxed access to a word that another thread or process may read meanwhile: never torn, never cached. */
+#define tp_peek(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define tp_poke(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+
+/* Release where the machine does not order stores by itself: readers of the accounts rely on the order (G3). */
+#define tp_publish(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+
+/* A counter with one writer at a time. */
+#define tp_count(p, n) tp_publish((p), tp_peek(p) + (n))
+
+/* Built with assertions (a test configuration) or not; a constant, so the code is always compiled. */
+#ifndef TP_CHECKED
+#define TP_CHECKED 0
+#endif
+
+void tp_assert_failed(const char *invariant, const char *file, int line) __attribute__((noreturn, cold));
+
+/* We are wrong: `id` names the invariant in the head of the file that states it. */
+#define TP_ASSERT(cond, id)                                                                                            \
+    do {                                                                                                               \
+        if (TP_CHECKED && !(cond))                                                                                     \
+            tp_assert_failed((id), __FILE__, __LINE__);                                                                \
+    } while (0)
+
+TP_INLINE size_t tp_round_up(size_t n, size_t to)
+{
+    return (n + to - 1) & ~(to - 1);
+}
+
+TP_INLINE size_t tp_min(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+TP_INLINE size_t tp_max(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+TP_INLINE bool tp_is_power_of_two(size_t n)
+{
+    return n != 0 && (n & (n - 1)) == 0;
+}
+
+#endif

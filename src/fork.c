@@ -1,0 +1,109 @@
+#include "fork.h"
+#include "account.h"
+#include "heap.h"
+#include "lock.h"
+#include "metadata.h"
+#include "span.h"
+
+#include <pthread.h>
+
+/* Slow calls of a child before it gets a segment: a child that only execs never pays for one. */
+#define FORK_SLOW_CALLS 64
+
+static uint32_t fork_calls_left;
+
+/* Set by the handlers: the locks were held by the forking thread, so what they guard is whole. */
+static bool fork_is_consistent;
+
+static void fork_prepare(void)
+{
+    tp_lock_acquire_all();
+    fork_is_consistent = true;
+}
+
+static void fork_parent(void)
+{
+    fork_is_consistent = false;
+    tp_lock_release_all();
+}
+
+/* Adoption waits for the first call: most children exec. */
+static void fork_child(void)
+{
+    tp_lock_reset_all();
+}
+
+void tp_fork_init(void)
+{
+    pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+/* --- accounts of what is live --------------------------------------------------------------------------------- */
+
+static void fork_inherit_mixed(const struct tp_page *page)
+{
+    for (uint32_t index = 0; index < page->carved; index++) {
+        uint32_t slot = tp_heap_side_peek(page, index);
+        if (slot != TAGPOOL_SEGMENT_NO_SLOT)
+            tp_account_alloc(tp_thread_orphans, slot, page->block_size);
+    }
+}
+
+static void fork_inherit_page(struct tp_page *page)
+{
+    if (page->state == TP_UNIT_LARGE)
+        tp_account_alloc_direct(page->slot, page->large_size);
+    else if (page->state == TP_UNIT_BLOCKS && tp_page_is_mixed(page))
+        fork_inherit_mixed(page);
+    else if (page->state == TP_UNIT_BLOCKS)
+        tp_account_inherit(page);
+}
+
+static void fork_inherit_region(unsigned region)
+{
+    size_t unit = tp_span_region_first(region);
+    size_t end = tp_span_watermark(region);
+    while (unit < end) {
+        struct tp_page *page = &tp_space.pages[unit];
+        bool is_head = page->state != TP_UNIT_UNUSED && page->units > 0 && unit + page->units <= end;
+        fork_inherit_page(page);
+        unit += is_head ? page->units : 1;
+    }
+}
+
+/* --- the interface -------------------------------------------------------------------------------------------- */
+
+void tp_fork_adopt(void)
+{
+    bool consistent = fork_is_consistent;
+    tp_lock_reset_all();
+    fork_is_consistent = false;
+    tp_segment_detach();
+    if (!consistent) {
+        tp_span_forget();
+        tp_metadata_reset();
+    }
+    tp_thread_adopt(consistent);
+    for (unsigned region = 0; region < TAGPOOL_SEGMENT_REGIONS; region++)
+        fork_inherit_region(region);
+    fork_calls_left = FORK_SLOW_CALLS;
+}
+
+void tp_fork_note_slow_call(void)
+{
+    if (TP_LIKELY(fork_calls_left == 0))
+        return;
+    if (tp_thread_count() > 1)
+        fork_calls_left = 0;
+    else if (--fork_calls_left == 0)
+        tp_segment_renew();
+}
+
+void tp_fork_before_thread(void)
+{
+    tp_thread_self(); /* a child that has not allocated yet adopts here */
+    if (fork_calls_left != 0 && tp_thread_count() == 1) {
+        fork_calls_left = 0;
+        tp_segment_renew();
+    }
+}

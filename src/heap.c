@@ -1,0 +1,525 @@
+#include "heap.h"
+#include "account.h"
+#include "lock.h"
+#include "mail.h"
+#include "metadata.h"
+#include "nonpaged.h"
+#include "span.h"
+
+/* Allocations after which a cold slot gets a heap. */
+#define HEAP_WARM_ALLOCS 32
+
+/* A class gets pages of its own when so many bytes of it are live, or after so many calls.  (Measured: bench/tags.) */
+#define HEAP_OWN_BYTES (2 * TP_OS_PAGE)
+#define HEAP_OWN_ALLOCS 256
+
+/* Blocks of a mixed page, at most: its side array stays small. */
+#define HEAP_MIXED_BLOCKS 512
+
+/* An empty page stays current for the next call unless it holds more than this. */
+#define HEAP_KEEP_BYTES (128 * TP_KIB)
+
+/* A block in a side array that was freed by another thread and is on its way home. */
+#define SIDE_FREED 0x8000u
+
+/* --- cold slots ----------------------------------------------------------------------------------------------- */
+
+/* Read at any place, for any class: the empty page. */
+static struct tp_page *heap_cold_pages[TP_SLOT_COUNT + TP_CLASS_LIMIT];
+static uint32_t heap_cold_ready;
+
+void tp_heap_cold_ready(uint32_t slot)
+{
+    uint32_t ready = tp_peek(&heap_cold_ready);
+    for (; ready < slot + TP_CLASS_LIMIT; ready++)
+        tp_poke(&heap_cold_pages[ready], &tp_page_none);
+    if (ready > tp_peek(&heap_cold_ready))
+        tp_publish(&heap_cold_ready, ready);
+}
+
+struct tp_heap *tp_heap_cold(uint32_t slot)
+{
+    if (slot + TP_CLASS_LIMIT > tp_peek(&heap_cold_ready))
+        tp_heap_cold_ready(slot);
+    return (struct tp_heap *)&heap_cold_pages[slot];
+}
+
+bool tp_heap_is_cold(const struct tp_heap *heap, uint32_t *slot)
+{
+    uintptr_t offset = (uintptr_t)heap - (uintptr_t)heap_cold_pages;
+    if (offset >= sizeof(heap_cold_pages))
+        return false;
+    *slot = (uint32_t)(offset / sizeof(heap_cold_pages[0]));
+    return true;
+}
+
+/* --- making --------------------------------------------------------------------------------------------------- */
+
+static struct tp_heap *heap_create(struct tp_thread *thread, uint32_t slot, enum tp_layout layout)
+{
+    struct tp_heap *heap = tp_metadata_alloc(sizeof(*heap));
+    if (heap == NULL)
+        return NULL;
+    for (unsigned class = 0; class < TP_CLASS_LIMIT; class++)
+        heap->page[class] = &tp_page_none;
+    heap->slot = slot;
+    heap->layout = (uint8_t)layout;
+    heap->thread = thread;
+    heap->next = thread->heaps;
+    thread->heaps = heap;
+    return heap;
+}
+
+static struct tp_heap *heap_of_slot(struct tp_thread *thread, uint32_t slot)
+{
+    struct tp_thread_slot *entry = &thread->slots[slot];
+    if (entry->heap == NULL) {
+        entry->heap = heap_create(thread, slot, (enum tp_layout)tp_tags[slot].layout);
+        if (slot >= thread->slots_used)
+            thread->slots_used = slot + 1;
+    }
+    return entry->heap;
+}
+
+static struct tp_heap *heap_mixed(struct tp_thread *thread, enum tp_layout layout)
+{
+    if (thread->mixed[layout] == NULL)
+        thread->mixed[layout] = heap_create(thread, TAGPOOL_SEGMENT_NO_SLOT, layout);
+    return thread->mixed[layout];
+}
+
+static bool heap_is_mixed(const struct tp_heap *heap)
+{
+    return heap->slot == TAGPOOL_SEGMENT_NO_SLOT;
+}
+
+/* --- queues --------------------------------------------------------------------------------------------------- */
+
+static void queue_append(struct tp_heap *heap, struct tp_page *page)
+{
+    unsigned class = page->class;
+    struct tp_page *tail = heap->tail[class];
+    page->next = NULL;
+    page->prev = tail;
+    if (tail != NULL)
+        tail->next = page;
+    else
+        heap->page[class] = page;
+    heap->tail[class] = page;
+}
+
+static void queue_remove(struct tp_heap *heap, struct tp_page *page)
+{
+    unsigned class = page->class;
+    if (page->next != NULL)
+        page->next->prev = page->prev;
+    else
+        heap->tail[class] = page->prev;
+    if (page->prev != NULL)
+        page->prev->next = page->next;
+    else
+        heap->page[class] = page->next != NULL ? page->next : &tp_page_none;
+}
+
+static void full_push(struct tp_heap *heap, struct tp_page *page)
+{
+    page->prev = NULL;
+    page->next = heap->full;
+    if (page->next != NULL)
+        page->next->prev = page;
+    heap->full = page;
+}
+
+static void full_remove(struct tp_heap *heap, struct tp_page *page)
+{
+    if (page->next != NULL)
+        page->next->prev = page->prev;
+    if (page->prev != NULL)
+        page->prev->next = page->next;
+    else
+        heap->full = page->next;
+}
+
+/* What the owner words of a page say while it is not full. */
+static uint64_t heap_open_owner(const struct tp_heap *heap)
+{
+    bool ask = heap_is_mixed(heap) || heap->thread == tp_thread_orphans;
+    return ask ? TP_OWNER_ASK : heap->thread->id;
+}
+
+static void heap_close_page(struct tp_heap *heap, struct tp_page *page)
+{
+    queue_remove(heap, page);
+    full_push(heap, page);
+    page->is_full = 1;
+    tp_page_set_owner(page, TP_OWNER_ASK);
+}
+
+static void heap_open_page(struct tp_heap *heap, struct tp_page *page)
+{
+    full_remove(heap, page);
+    queue_append(heap, page);
+    page->is_full = 0;
+    tp_page_set_owner(page, heap_open_owner(heap));
+}
+
+/* --- estimates ------------------------------------------------------------------------------------------------ */
+
+/* Tell the tag what the page's live bytes are now.  Mixed pages charge nothing: they belong to no tag. */
+static void heap_charge(struct tp_page *page)
+{
+    size_t live = tp_page_live_bytes(page);
+    if (tp_page_is_mixed(page) || live == page->charged)
+        return;
+    tp_tag_charge(page->slot, (int64_t)live - (int64_t)page->charged);
+    page->charged = live;
+}
+
+static void heap_touched(int64_t bytes)
+{
+    __atomic_fetch_add(&tp_segment->touched_bytes, (uint64_t)bytes, __ATOMIC_RELAXED);
+}
+
+/* --- pages ---------------------------------------------------------------------------------------------------- */
+
+static size_t heap_carved_bytes(const struct tp_page *page)
+{
+    return tp_min(tp_round_up((size_t)page->carved * page->block_size, TP_OS_PAGE), (size_t)page->units << TP_UNIT_SHIFT);
+}
+
+static uint32_t heap_capacity(const struct tp_page *page, bool mixed)
+{
+    size_t bytes = (size_t)page->units << TP_UNIT_SHIFT;
+    size_t each = page->table == TP_TABLE_POOL ? TP_OS_PAGE / page->block_size : 0;
+    size_t blocks = each > 0 ? each * (bytes / TP_OS_PAGE) : bytes / page->block_size;
+    if (mixed && blocks > HEAP_MIXED_BLOCKS)
+        blocks = each > 0 ? HEAP_MIXED_BLOCKS / each * each : HEAP_MIXED_BLOCKS;
+    return (uint32_t)blocks;
+}
+
+static bool heap_make_side(struct tp_page *page)
+{
+    page->side = tp_metadata_alloc(page->capacity * sizeof(page->side[0]));
+    return page->side != NULL;
+}
+
+static void heap_fill_page(struct tp_heap *heap, struct tp_page *page, unsigned class)
+{
+    page->free = NULL;
+    page->carved = 0;
+    page->used = 0;
+    page->charged = 0;
+    page->heap = heap;
+    page->start = tp_unit_address(tp_page_unit(page));
+    page->table = heap->layout == TP_LAYOUT_MALLOC ? TP_TABLE_PACKED : TP_TABLE_POOL;
+    page->class = (uint8_t)class;
+    page->block_size = tp_class_tables[page->table].size[class];
+    page->slot = (uint16_t)heap->slot;
+    page->is_full = 0;
+    page->is_new = 0;
+    page->side = NULL;
+    page->capacity = heap_capacity(page, heap_is_mixed(heap));
+    tp_poke(&page->owner, heap->thread->id);
+}
+
+static struct tp_page *heap_take_page(struct tp_heap *heap, unsigned class)
+{
+    unsigned region = heap->layout == TP_LAYOUT_NONPAGED ? 0 : 1;
+    size_t size = tp_class_tables[heap->layout == TP_LAYOUT_MALLOC ? TP_TABLE_PACKED : TP_TABLE_POOL].size[class];
+    struct tp_page *page = tp_span_alloc(region, tp_class_units(size), 1);
+    if (page == NULL)
+        return NULL;
+    heap_fill_page(heap, page, class);
+    if (heap_is_mixed(heap) && !heap_make_side(page)) {
+        tp_span_free(page);
+        return NULL;
+    }
+    page->state = TP_UNIT_BLOCKS;
+    tp_account_assign(page);
+    queue_append(heap, page);
+    tp_page_set_owner(page, heap_open_owner(heap));
+    return page;
+}
+
+/* An empty page leaves its heap: any tag may have its units next. */
+static void heap_retire_page(struct tp_page *page)
+{
+    struct tp_heap *heap = page->heap;
+    size_t carved = heap_carved_bytes(page);
+    queue_remove(heap, page);
+    tp_page_set_owner(page, TP_OWNER_NONE);
+    tp_poke(&page->owner, TP_OWNER_NONE);
+    if (page->region == 0 && carved > 0)
+        tp_nonpaged_unlock(page->start, carved);
+    if (page->side != NULL)
+        tp_metadata_free(page->side, page->capacity * sizeof(page->side[0]));
+    page->side = NULL;
+    page->free = NULL;
+    heap_touched(-(int64_t)carved);
+    tp_span_free(page);
+}
+
+static bool heap_extend_page(struct tp_page *page)
+{
+    size_t before = heap_carved_bytes(page);
+    if (page->carved == page->capacity)
+        return false;
+    /* Nonpaged memory is wired before it is touched: by whole OS pages, which classes of that table fill. */
+    size_t more = tp_max(TP_OS_PAGE, page->block_size);
+    if (page->region == 0 && !tp_nonpaged_lock(page->start + before, more))
+        return false;
+    tp_page_extend(page);
+    heap_touched((int64_t)(heap_carved_bytes(page) - before));
+    heap_charge(page);
+    return true;
+}
+
+/* --- refill --------------------------------------------------------------------------------------------------- */
+
+/* The first page of a queue that has a block; pages that ran out leave the queue on the way (E2). */
+static struct tp_page *heap_search(struct tp_heap *heap, unsigned class)
+{
+    for (;;) {
+        struct tp_page *page = heap->page[class];
+        if (page == &tp_page_none)
+            return NULL;
+        if (page->free != NULL)
+            return page;
+        struct tp_page *next = page->next;
+        if (page->carved < page->capacity && next != NULL && next->free != NULL) {
+            /* Blocks that came back are used before new memory is touched. */
+            queue_remove(heap, page);
+            queue_append(heap, page);
+            return next;
+        }
+        if (heap_extend_page(page))
+            return page;
+        if (page->carved < page->capacity)
+            return NULL; /* the nonpaged pool is exhausted */
+        heap_charge(page);
+        heap_close_page(heap, page);
+    }
+}
+
+/* Under TP_LOCK_ORPHANS: move a page to another heap, full or not. */
+static void heap_move_page(struct tp_page *page, struct tp_heap *to)
+{
+    struct tp_heap *from = page->heap;
+    if (page->is_full)
+        full_remove(from, page);
+    else
+        queue_remove(from, page);
+    page->heap = to;
+    if (page->is_full)
+        full_push(to, page);
+    else
+        queue_append(to, page);
+    tp_page_set_owner(page, page->is_full ? TP_OWNER_ASK : heap_open_owner(to));
+    /* Last, and seen first by whoever frees without the lock: the heap is in place when the owner is. */
+    __atomic_store_n(&page->owner, to->thread->id, __ATOMIC_RELEASE);
+}
+
+static struct tp_heap *heap_of_orphans(const struct tp_heap *heap)
+{
+    if (heap_is_mixed(heap))
+        return tp_thread_orphans->mixed[heap->layout];
+    return tp_thread_orphans->slots[heap->slot].heap;
+}
+
+/* A page that a thread left behind, of the same slot and class. */
+static struct tp_page *heap_claim(struct tp_heap *heap, unsigned class)
+{
+    if (heap->thread == tp_thread_orphans)
+        return NULL;
+    tp_lock(TP_LOCK_ORPHANS);
+    struct tp_heap *orphans = heap_of_orphans(heap);
+    struct tp_page *page = orphans != NULL ? heap_search(orphans, class) : NULL;
+    if (page != NULL)
+        heap_move_page(page, heap);
+    tp_unlock(TP_LOCK_ORPHANS);
+    return page;
+}
+
+/* A page with a free block at the head of the class's queue; NULL when memory is exhausted. */
+static struct tp_page *heap_refill(struct tp_heap *heap, unsigned class)
+{
+    tp_mail_collect(heap->thread);
+    struct tp_page *page = heap_search(heap, class);
+    if (page == NULL)
+        page = heap_claim(heap, class);
+    if (page == NULL && heap_take_page(heap, class) != NULL)
+        page = heap_search(heap, class);
+    return page;
+}
+
+static void *heap_pop(struct tp_heap *heap, unsigned class, struct tp_page **from)
+{
+    struct tp_page *page = heap->page[class];
+    void *block = tp_page_pop(page);
+    if (block == NULL) {
+        page = heap_refill(heap, class);
+        block = page != NULL ? tp_page_pop(page) : NULL;
+    }
+    *from = page;
+    if (TP_CHECKED && block != NULL)
+        tp_page_check(page);
+    return block;
+}
+
+/* --- mixed pages ---------------------------------------------------------------------------------------------- */
+
+static void *heap_alloc_mixed(struct tp_thread *thread, uint32_t slot, unsigned class)
+{
+    struct tp_page *page;
+    struct tp_heap *mixed = heap_mixed(thread, (enum tp_layout)tp_tags[slot].layout);
+    void *block = mixed != NULL ? heap_pop(mixed, class, &page) : NULL;
+    if (block == NULL)
+        return NULL;
+    tp_poke(&page->side[tp_page_index(page, block)], (uint16_t)slot);
+    tp_account_alloc(thread, slot, page->block_size);
+    return block;
+}
+
+uint32_t tp_heap_side_peek(const struct tp_page *page, uint32_t index)
+{
+    uint16_t slot = tp_peek(&page->side[index]);
+    return slot & SIDE_FREED ? TAGPOOL_SEGMENT_NO_SLOT : slot;
+}
+
+uint32_t tp_heap_side_take(struct tp_page *page, uint32_t index, const void *p)
+{
+    uint16_t slot = tp_peek(&page->side[index]);
+    if (TP_UNLIKELY(slot == TAGPOOL_SEGMENT_NO_SLOT || (slot & SIDE_FREED) != 0))
+        tp_stop(TP_CALLER_FREED_TWICE, 0, 0, (uintptr_t)p, p, tp_tags[slot & ~SIDE_FREED].tag);
+    tp_poke(&page->side[index], (uint16_t)(slot | SIDE_FREED));
+    return slot;
+}
+
+static void heap_side_clear(struct tp_page *page, const void *block)
+{
+    uint32_t index = tp_page_index(page, block);
+    uint32_t slot = page->side[index] & ~SIDE_FREED;
+    tp_poke(&page->side[index], TAGPOOL_SEGMENT_NO_SLOT);
+    struct tp_heap *heap = page->heap->thread->slots[slot].heap;
+    if (heap != NULL && heap->mixed_live[page->class] > 0)
+        heap->mixed_live[page->class]--;
+}
+
+/* A class has earned pages of its own. */
+static bool heap_is_earned(struct tp_heap *heap, unsigned class)
+{
+    size_t size = tp_tag_classes(heap->slot)->size[class];
+    return heap->mixed_allocs[class] >= HEAP_OWN_ALLOCS || heap->mixed_live[class] * size >= HEAP_OWN_BYTES;
+}
+
+static void heap_note_mixed(struct tp_heap *heap, unsigned class)
+{
+    heap->mixed_allocs[class]++;
+    if (heap->mixed_live[class] < UINT16_MAX)
+        heap->mixed_live[class]++;
+    if (heap_is_earned(heap, class))
+        heap->owned |= UINT64_C(1) << class;
+}
+
+/* --- the interface -------------------------------------------------------------------------------------------- */
+
+static void *heap_alloc_cold(struct tp_thread *thread, uint32_t slot, unsigned class)
+{
+    void *block = heap_alloc_mixed(thread, slot, class);
+    if (block != NULL && ++thread->heat[slot] >= HEAP_WARM_ALLOCS)
+        heap_of_slot(thread, slot);
+    return block;
+}
+
+static void *heap_alloc_owned(struct tp_heap *heap, unsigned class)
+{
+    struct tp_page *page;
+    void *block = heap_pop(heap, class, &page);
+    if (block != NULL)
+        tp_page_count_alloc(page);
+    return block;
+}
+
+void *tp_heap_alloc(struct tp_thread *thread, uint32_t slot, unsigned class)
+{
+    struct tp_heap *heap = thread->slots[slot].heap;
+    if (heap == NULL)
+        return heap_alloc_cold(thread, slot, class);
+    if (heap->owned >> class & 1)
+        return heap_alloc_owned(heap, class);
+    void *block = heap_alloc_mixed(thread, slot, class);
+    if (block != NULL)
+        heap_note_mixed(heap, class);
+    return block;
+}
+
+/* Another call will want a page of this class soon, unless keeping it costs much. */
+static bool heap_is_kept(const struct tp_heap *heap, const struct tp_page *page)
+{
+    bool only = heap->page[page->class] == page && page->next == NULL;
+    return only && page->region == 1 && heap_carved_bytes(page) <= HEAP_KEEP_BYTES && heap->thread != tp_thread_orphans;
+}
+
+void tp_heap_emptied(struct tp_page *page)
+{
+    if (TP_UNLIKELY(page->used != 0))
+        tp_stop(TP_CALLER_FREED_TWICE, 0, 0, (uintptr_t)page->free, page->free, tp_tags[page->slot].tag);
+    heap_charge(page);
+    if (!heap_is_kept(page->heap, page))
+        heap_retire_page(page);
+}
+
+void tp_heap_put(struct tp_page *page, void *block)
+{
+    if (tp_page_is_mixed(page))
+        heap_side_clear(page, block);
+    bool emptied = tp_page_push(page, block);
+    if (page->is_full)
+        heap_open_page(page->heap, page);
+    if (TP_CHECKED)
+        tp_page_check(page);
+    if (emptied)
+        tp_heap_emptied(page);
+}
+
+/* --- the end of a thread -------------------------------------------------------------------------------------- */
+
+static void heap_orphan_page(struct tp_page *page, struct tp_heap *to)
+{
+    heap_move_page(page, to);
+    if (page->used == 0)
+        heap_retire_page(page);
+}
+
+/* False: no memory for the orphans' heap, so the pages keep their owner. */
+static bool heap_orphan(struct tp_heap *heap)
+{
+    struct tp_heap *to = heap_is_mixed(heap) ? heap_mixed(tp_thread_orphans, (enum tp_layout)heap->layout)
+                                             : heap_of_slot(tp_thread_orphans, heap->slot);
+    if (to == NULL)
+        return false;
+    to->owned |= heap->owned;
+    while (heap->full != NULL)
+        heap_orphan_page(heap->full, to);
+    for (unsigned class = 0; class < TP_CLASS_LIMIT; class++)
+        while (heap->page[class] != &tp_page_none)
+            heap_orphan_page(heap->page[class], to);
+    return true;
+}
+
+bool tp_heap_orphan_all(struct tp_thread *thread)
+{
+    struct tp_heap *heap = thread->heaps;
+    while (heap != NULL) {
+        struct tp_heap *next = heap->next;
+        if (!heap_orphan(heap))
+            return false;
+        if (heap_is_mixed(heap))
+            thread->mixed[heap->layout] = NULL;
+        else
+            thread->slots[heap->slot].heap = NULL;
+        tp_metadata_free(heap, sizeof(*heap));
+        thread->heaps = heap = next;
+    }
+    return true;
+}

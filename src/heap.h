@@ -1,0 +1,58 @@
+/*
+ * Heaps: the pages of one thread for one slot, a queue a size class.
+ *
+ * A slot starts cold: its blocks come from the thread's mixed pages, which several tags share, with the slot of each
+ * block in a side array.  After some blocks it gets a heap; each class of the heap goes on with mixed pages until it
+ * has proved that a page of its own will be filled.  So a thousand tags cost what their blocks need.
+ *
+ * E1  page[class] is the head of the class's queue, or &tp_page_none.  Every page of a queue has a free block or room
+ *     to carve one, but for the head, which may just have run out.
+ * E2  A page without either is full: on the heap's list of full pages, its owner words TP_OWNER_ASK.
+ * E3  A full page that gets a block back goes to the end of its queue: it fills up before its turn comes.
+ */
+#ifndef TP_HEAP_H
+#define TP_HEAP_H
+
+#include "thread.h"
+
+struct tp_heap {
+    struct tp_page *page[TP_CLASS_LIMIT];
+    struct tp_page *tail[TP_CLASS_LIMIT];
+    uint16_t mixed_live[TP_CLASS_LIMIT];   /* blocks of this slot and class in mixed pages */
+    uint16_t mixed_allocs[TP_CLASS_LIMIT]; /* calls, up to the limit */
+    uint64_t owned;                        /* bit c: class c has pages of its own */
+    struct tp_page *full;
+    struct tp_thread *thread;
+    struct tp_heap *next; /* of the thread's heaps */
+    uint32_t slot;        /* TAGPOOL_SEGMENT_NO_SLOT: a mixed heap */
+    uint8_t layout;
+};
+
+/*
+ * The heap pointer of a cold slot in a gate's table: a place in an array of pointers to the empty page, so that the
+ * fast path finds nothing and the slow path finds the slot.
+ */
+struct tp_heap *tp_heap_cold(uint32_t slot);
+bool tp_heap_is_cold(const struct tp_heap *heap, uint32_t *slot);
+void tp_heap_cold_ready(uint32_t slot);
+
+/* A block of a class for a slot, counted; NULL when memory is exhausted.  The thread's own call. */
+void *tp_heap_alloc(struct tp_thread *thread, uint32_t slot, unsigned class);
+
+/* Put a block back on its page, which is the thread's.  Counting was the caller's. */
+void tp_heap_put(struct tp_page *page, void *block);
+
+/* The fast path put back the last block, or one too many. */
+void tp_heap_emptied(struct tp_page *page);
+
+/* Slot of a block of a mixed page, marked as freed; stops when it was freed already. */
+uint32_t tp_heap_side_take(struct tp_page *page, uint32_t index, const void *p);
+uint32_t tp_heap_side_peek(const struct tp_page *page, uint32_t index);
+
+/*
+ * A thread ends: its pages go to the orphans.  Under TP_LOCK_ORPHANS.  False: memory is exhausted, and the thread
+ * still owns some.
+ */
+bool tp_heap_orphan_all(struct tp_thread *thread);
+
+#endif

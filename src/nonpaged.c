@@ -1,0 +1,40 @@
+#include "nonpaged.h"
+#include "os.h"
+#include "segment.h"
+
+static size_t nonpaged_locked;
+
+static bool nonpaged_charge(size_t size)
+{
+    size_t limit = tp_os_limit_locked();
+    size_t held = tp_peek(&nonpaged_locked);
+    do {
+        if (size > limit || held > limit - size)
+            return false;
+    } while (!__atomic_compare_exchange_n(&nonpaged_locked, &held, held + size, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    return true;
+}
+
+static void nonpaged_uncharge(size_t size)
+{
+    __atomic_fetch_sub(&nonpaged_locked, size, __ATOMIC_RELAXED);
+    tp_poke(&tp_segment->locked_bytes, tp_peek(&nonpaged_locked));
+}
+
+bool tp_nonpaged_lock(void *addr, size_t size)
+{
+    if (!nonpaged_charge(size))
+        return false;
+    if (tp_os_lock(addr, size) != 0) {
+        nonpaged_uncharge(size);
+        return false;
+    }
+    tp_poke(&tp_segment->locked_bytes, tp_peek(&nonpaged_locked));
+    return true;
+}
+
+void tp_nonpaged_unlock(void *addr, size_t size)
+{
+    tp_os_unlock(addr, size);
+    nonpaged_uncharge(size);
+}

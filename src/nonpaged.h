@@ -1,0 +1,14 @@
+/*
+ * Nonpaged memory: wired into RAM, bounded by RLIMIT_MEMLOCK as it was at start, also for those whom the kernel does
+ * not bound: the nonpaged pool is a limited resource.
+ */
+#ifndef TP_NONPAGED_H
+#define TP_NONPAGED_H
+
+#include "base.h"
+
+/* Whole OS pages.  False: the pool is exhausted, and nothing changed. */
+bool tp_nonpaged_lock(void *addr, size_t size);
+void tp_nonpaged_unlock(void *addr, size_t size);
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * The one contract with the operating system.  os_linux.c keeps it; tests put a fake in its place.
+ *
+ * Nothing here allocates, takes a lock, or calls a libc function that another preloaded library could have replaced
+ * by one that allocates.  Functions return 0 or a negative errno and leave errno alone.
+ */
+#ifndef TP_OS_H
+#define TP_OS_H
+
+#include "base.h"
+
+/* What lies behind pool memory.  Chosen once at start. */
+enum tp_backing {
+    TP_BACKING_PRIVATE, /* anonymous memory */
+    TP_BACKING_SHARED,  /* one memory file, so that a page can be mapped a second time; not usable across fork */
+};
+
+/* Reserve address space without memory behind it; NULL when there is not that much. */
+void *tp_os_reserve(size_t size);
+/* Put a file behind reserved space. */
+int tp_os_reserve_at(void *addr, size_t size, int fd);
+void tp_os_release(void *addr, size_t size);
+
+/* Make reserved memory usable: zero-filled on first touch. */
+int tp_os_commit(void *addr, size_t size);
+
+/* Give memory back to the system; it reads as zero afterwards and stays usable. */
+int tp_os_purge(void *addr, size_t size, enum tp_backing backing);
+
+/* Wire memory into RAM, and undo it. */
+int tp_os_lock(void *addr, size_t size);
+int tp_os_unlock(void *addr, size_t size);
+
+/* The range reads as zero in a child made by fork, however it was made. */
+int tp_os_wipe_on_fork(void *addr, size_t size);
+void tp_os_no_huge_pages(void *addr, size_t size);
+
+/* An anonymous memory file of `size` bytes for TP_BACKING_SHARED; a descriptor or a negative errno. */
+int tp_os_memory_file(size_t size);
+
+/*
+ * The segment: an unnamed file of `size` bytes in `directory`, a descriptor or a negative errno (-EFBIG beyond
+ * RLIMIT_FSIZE); its mapping; and its name.  tp_os_file_publish returns -EEXIST when the name is taken.
+ */
+int tp_os_file_create(const char *directory, size_t size);
+void *tp_os_file_map(int fd, size_t size);
+int tp_os_file_map_at(int fd, size_t offset, void *addr, size_t size);
+int tp_os_file_publish(int fd, const char *path);
+int tp_os_file_write(int fd, size_t offset, const void *from, size_t size);
+void tp_os_close(int fd);
+void tp_os_unlink(const char *path);
+
+/* Have the pages of a shared mapping made now: an error here instead of SIGBUS later. */
+int tp_os_populate(void *addr, size_t size);
+
+/* Put fresh private memory over a range, whatever was there. */
+int tp_os_map_private_at(void *addr, size_t size);
+
+/* Move a private mapping over another range, replacing what was there. */
+int tp_os_move(void *from, void *to, size_t size);
+
+/* Read at most size - 1 bytes of a small file and end them by NUL; the length or a negative errno. */
+int tp_os_read_file(const char *path, char *buffer, size_t size);
+void tp_os_write_stderr(const char *text, size_t length);
+
+/* Wait while *word == value, woken by tp_os_futex_wake. */
+void tp_os_futex_wait(uint32_t *word, uint32_t value);
+void tp_os_futex_wake(uint32_t *word);
+
+uint64_t tp_os_now_ms(void);      /* monotonic, some milliseconds coarse */
+uint64_t tp_os_boottime_ns(void); /* since boot, suspend included */
+uint64_t tp_os_random(void);
+uint32_t tp_os_process_id(void);
+uint32_t tp_os_thread_id(void);
+uint32_t tp_os_user_id(void);
+uint64_t tp_os_pid_namespace(void); /* its inode; 0 without /proc */
+bool tp_os_thread_exists(uint32_t thread_id);
+
+/* Soft limits in bytes, SIZE_MAX where there is none. */
+size_t tp_os_limit_address_space(void);
+size_t tp_os_limit_locked(void);
+
+#endif

@@ -1,0 +1,302 @@
+/*
+ * The contract of os.h on Linux.
+ *
+ * System calls go through syscall(2): another preloaded library may have replaced mmap or open by a function that
+ * calls dlsym, which allocates, which would come back here before we are ready.
+ */
+#include "os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* The result as the kernel gives it, errno untouched. */
+static long os_call(long number, long a, long b, long c, long d, long e, long f)
+{
+    int saved = errno;
+    long result = syscall(number, a, b, c, d, e, f);
+    if (result == -1)
+        result = -errno;
+    errno = saved;
+    return result;
+}
+
+static long os_mmap(void *addr, size_t size, int protection, int flags, int fd, size_t offset)
+{
+    return os_call(SYS_mmap, (long)addr, (long)size, protection, flags, fd, (long)offset);
+}
+
+static int os_madvise(void *addr, size_t size, int advice)
+{
+    return (int)os_call(SYS_madvise, (long)addr, (long)size, advice, 0, 0, 0);
+}
+
+static bool os_is_error(long result)
+{
+    return result < 0 && result > -4096;
+}
+
+void *tp_os_reserve(size_t size)
+{
+    long p = os_mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return os_is_error(p) ? NULL : (void *)p;
+}
+
+int tp_os_reserve_at(void *addr, size_t size, int fd)
+{
+    long p = os_mmap(addr, size, PROT_NONE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
+    return os_is_error(p) ? (int)p : 0;
+}
+
+void tp_os_release(void *addr, size_t size)
+{
+    os_call(SYS_munmap, (long)addr, (long)size, 0, 0, 0, 0);
+}
+
+int tp_os_commit(void *addr, size_t size)
+{
+    return (int)os_call(SYS_mprotect, (long)addr, (long)size, PROT_READ | PROT_WRITE, 0, 0, 0);
+}
+
+int tp_os_purge(void *addr, size_t size, enum tp_backing backing)
+{
+    return os_madvise(addr, size, backing == TP_BACKING_SHARED ? MADV_REMOVE : MADV_DONTNEED);
+}
+
+int tp_os_lock(void *addr, size_t size)
+{
+    return (int)os_call(SYS_mlock, (long)addr, (long)size, 0, 0, 0, 0);
+}
+
+int tp_os_unlock(void *addr, size_t size)
+{
+    return (int)os_call(SYS_munlock, (long)addr, (long)size, 0, 0, 0, 0);
+}
+
+int tp_os_wipe_on_fork(void *addr, size_t size)
+{
+    return os_madvise(addr, size, MADV_WIPEONFORK);
+}
+
+void tp_os_no_huge_pages(void *addr, size_t size)
+{
+    os_madvise(addr, size, MADV_NOHUGEPAGE);
+}
+
+/* Growing a file past RLIMIT_FSIZE would raise SIGXFSZ, so ask first. */
+static int os_resize(int fd, size_t size)
+{
+    struct rlimit limit;
+    if (os_call(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, (long)&limit, 0, 0) == 0 && limit.rlim_cur < size)
+        return -EFBIG;
+    return (int)os_call(SYS_ftruncate, fd, (long)size, 0, 0, 0, 0);
+}
+
+int tp_os_memory_file(size_t size)
+{
+    int fd = (int)os_call(SYS_memfd_create, (long)"tagpool", MFD_CLOEXEC, 0, 0, 0, 0);
+    if (fd < 0)
+        return fd;
+    int error = os_resize(fd, size);
+    if (error == 0)
+        return fd;
+    tp_os_close(fd);
+    return error;
+}
+
+int tp_os_file_create(const char *directory, size_t size)
+{
+    int fd = (int)os_call(SYS_openat, AT_FDCWD, (long)directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600, 0, 0);
+    if (fd < 0)
+        return fd;
+    int error = os_resize(fd, size);
+    if (error == 0)
+        return fd;
+    tp_os_close(fd);
+    return error;
+}
+
+void *tp_os_file_map(int fd, size_t size)
+{
+    long p = os_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    return os_is_error(p) ? NULL : (void *)p;
+}
+
+int tp_os_file_map_at(int fd, size_t offset, void *addr, size_t size)
+{
+    long p = os_mmap(addr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, offset);
+    return os_is_error(p) ? (int)p : 0;
+}
+
+int tp_os_file_publish(int fd, const char *path)
+{
+    char source[32] = "/proc/self/fd/";
+    char digits[12];
+    int n = 0;
+    for (int rest = fd; rest > 0 || n == 0; rest /= 10)
+        digits[n++] = (char)('0' + rest % 10);
+    for (int i = 0; i < n; i++)
+        source[14 + i] = digits[n - 1 - i];
+    return (int)os_call(SYS_linkat, AT_FDCWD, (long)source, AT_FDCWD, (long)path, AT_SYMLINK_FOLLOW, 0);
+}
+
+void tp_os_close(int fd)
+{
+    os_call(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+void tp_os_unlink(const char *path)
+{
+    os_call(SYS_unlinkat, AT_FDCWD, (long)path, 0, 0, 0, 0);
+}
+
+int tp_os_populate(void *addr, size_t size)
+{
+    return os_madvise(addr, size, MADV_POPULATE_WRITE);
+}
+
+int tp_os_map_private_at(void *addr, size_t size)
+{
+    long p = os_mmap(addr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+    return os_is_error(p) ? (int)p : 0;
+}
+
+int tp_os_move(void *from, void *to, size_t size)
+{
+    long p = os_call(SYS_mremap, (long)from, (long)size, (long)size, MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0);
+    return os_is_error(p) ? (int)p : 0;
+}
+
+int tp_os_file_write(int fd, size_t offset, const void *from, size_t size)
+{
+    while (size > 0) {
+        long n = os_call(SYS_pwrite64, fd, (long)from, (long)size, (long)offset, 0, 0);
+        if (n <= 0 && n != -EINTR)
+            return n == 0 ? -EIO : (int)n;
+        if (n > 0) {
+            from = (const char *)from + n;
+            offset += (size_t)n;
+            size -= (size_t)n;
+        }
+    }
+    return 0;
+}
+
+int tp_os_read_file(const char *path, char *buffer, size_t size)
+{
+    int fd = (int)os_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    if (fd < 0)
+        return fd;
+    int n = (int)os_call(SYS_read, fd, (long)buffer, (long)size - 1, 0, 0, 0);
+    tp_os_close(fd);
+    buffer[n > 0 ? n : 0] = '\0';
+    return n;
+}
+
+void tp_os_write_stderr(const char *text, size_t length)
+{
+    while (length > 0) {
+        long n = os_call(SYS_write, STDERR_FILENO, (long)text, (long)length, 0, 0, 0);
+        if (n <= 0 && n != -EINTR)
+            return;
+        if (n > 0) {
+            text += n;
+            length -= (size_t)n;
+        }
+    }
+}
+
+void tp_os_futex_wait(uint32_t *word, uint32_t value)
+{
+    os_call(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, value, 0, 0, 0);
+}
+
+void tp_os_futex_wake(uint32_t *word)
+{
+    os_call(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
+}
+
+/* The C library answers these from the vDSO: no system call. */
+static uint64_t os_clock_ns(clockid_t clock)
+{
+    struct timespec now = {0, 0};
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t tp_os_now_ms(void)
+{
+    return os_clock_ns(CLOCK_MONOTONIC_COARSE) / 1000000u;
+}
+
+uint64_t tp_os_boottime_ns(void)
+{
+    return os_clock_ns(CLOCK_BOOTTIME);
+}
+
+uint64_t tp_os_random(void)
+{
+    uint64_t value = 0;
+    if (os_call(SYS_getrandom, (long)&value, sizeof(value), GRND_NONBLOCK, 0, 0, 0) != (long)sizeof(value))
+        value = os_clock_ns(CLOCK_MONOTONIC) * UINT64_C(0x9e3779b97f4a7c15);
+    return value;
+}
+
+uint32_t tp_os_process_id(void)
+{
+    return (uint32_t)os_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
+}
+
+uint32_t tp_os_thread_id(void)
+{
+    return (uint32_t)os_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
+}
+
+uint32_t tp_os_user_id(void)
+{
+    return (uint32_t)os_call(SYS_geteuid, 0, 0, 0, 0, 0, 0);
+}
+
+uint64_t tp_os_pid_namespace(void)
+{
+    struct stat status;
+    int saved = errno;
+    int result = fstatat(AT_FDCWD, "/proc/self/ns/pid", &status, 0);
+    errno = saved;
+    return result == 0 ? status.st_ino : 0;
+}
+
+bool tp_os_thread_exists(uint32_t thread_id)
+{
+    return os_call(SYS_tgkill, tp_os_process_id(), thread_id, 0, 0, 0, 0) != -ESRCH;
+}
+
+static size_t os_limit(int resource)
+{
+    struct rlimit limit;
+    if (os_call(SYS_prlimit64, 0, resource, 0, (long)&limit, 0, 0) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return SIZE_MAX;
+    return limit.rlim_cur;
+}
+
+size_t tp_os_limit_address_space(void)
+{
+    return os_limit(RLIMIT_AS);
+}
+
+size_t tp_os_limit_locked(void)
+{
+    return os_limit(RLIMIT_MEMLOCK);
+}

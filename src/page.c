@@ -1,0 +1,82 @@
+#include "page.h"
+
+struct tp_page tp_page_none;
+
+/* Blocks of the pool table lie within OS pages, those of the packed table end to end. */
+static bool page_is_split(const struct tp_page *page)
+{
+    return page->table == TP_TABLE_POOL && page->block_size < TP_OS_PAGE;
+}
+
+static char *page_block(const struct tp_page *page, uint32_t index)
+{
+    if (!page_is_split(page))
+        return page->start + (size_t)index * page->block_size;
+    uint32_t each = (uint32_t)(TP_OS_PAGE / page->block_size);
+    return page->start + index / each * TP_OS_PAGE + (size_t)(index % each) * page->block_size;
+}
+
+static uint32_t page_divide(const struct tp_page *page, size_t offset)
+{
+    uint64_t reciprocal = tp_class_tables[page->table].reciprocal[page->class];
+    return (uint32_t)(offset * reciprocal >> TP_CLASS_SHIFT);
+}
+
+/* Index of the block that holds p, in bounds or not. */
+static uint32_t page_index_of(const struct tp_page *page, const void *p)
+{
+    size_t offset = (size_t)((const char *)p - page->start);
+    if (!page_is_split(page))
+        return page_divide(page, offset);
+    uint32_t each = (uint32_t)(TP_OS_PAGE / page->block_size);
+    return (uint32_t)(offset / TP_OS_PAGE) * each + page_divide(page, offset % TP_OS_PAGE);
+}
+
+uint32_t tp_page_index(const struct tp_page *page, const void *p)
+{
+    uint32_t index = page_index_of(page, p);
+    if (TP_UNLIKELY(index >= page->carved))
+        tp_stop(TP_CALLER_INVALID, (uintptr_t)p, 0, 0, p, 0);
+    const char *block = page_block(page, index);
+    if (TP_UNLIKELY(block != p))
+        tp_stop(TP_CALLER_MIDDLE, (uintptr_t)p, (uintptr_t)block, (uintptr_t)((const char *)p - block), p, 0);
+    return index;
+}
+
+bool tp_page_extend(struct tp_page *page)
+{
+    if (page->carved == page->capacity)
+        return false;
+    uint32_t count = (uint32_t)tp_max(TP_OS_PAGE / page->block_size, 1);
+    if (count > page->capacity - page->carved)
+        count = page->capacity - page->carved;
+    /* In address order: neighbours in time are neighbours in memory. */
+    struct tp_block *first = page->free;
+    for (uint32_t index = page->carved + count; index-- > page->carved;) {
+        struct tp_block *block = (struct tp_block *)page_block(page, index);
+        block->next = first;
+        first = block;
+    }
+    page->free = first;
+    page->carved += count;
+    return true;
+}
+
+void tp_page_set_owner(struct tp_page *page, uint64_t owner)
+{
+    uint64_t *words = &tp_space.owners[tp_page_unit(page)];
+    for (uint32_t i = 0; i < page->units; i++)
+        tp_poke(&words[i], owner == TP_OWNER_NONE ? owner : owner | i);
+}
+
+void tp_page_check(const struct tp_page *page)
+{
+    uint32_t count = 0;
+    for (const struct tp_block *block = page->free; block != NULL; block = block->next) {
+        TP_ASSERT(page_index_of(page, block) < page->carved, "P2");
+        TP_ASSERT(page_block(page, page_index_of(page, block)) == (const char *)block, "P2");
+        TP_ASSERT(count < page->capacity, "P2");
+        count++;
+    }
+    TP_ASSERT(count + page->used == page->carved, "P1");
+}

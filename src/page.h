@@ -1,0 +1,160 @@
+/*
+ * Pages: one to sixteen units of pool memory cut into equal blocks, and the words that say who may free them.
+ *
+ *   owners[unit]   56 bits thread id | 4 bits: units back to the page's first unit
+ *   pages[unit]    descriptor of the page that begins in this unit; private memory, never in the blocks' way
+ *   rows[unit]     shared counters of that page (include/tagpool/segment.h)
+ *
+ *   free block     | next | ......... |      a block has no header; a free one holds the next free one
+ *
+ * A free is fast when owners[unit] xor the thread's id is below 16: then the page is this thread's, may take the
+ * block without a question, and begins that many units back.  All else carries TP_OWNER_ASK: full pages, mixed
+ * pages, orphans and large blocks; and TP_OWNER_NONE: nothing is allocated there.
+ *
+ * P1  used = blocks given out and not put back (a block freed by another thread counts until it is put back).
+ * P2  Blocks on `free` are carved, belong to this page, and are on it once.
+ * P3  Only the owner writes a page, the owner of orphans being whoever holds TP_LOCK_ORPHANS.
+ * P4  owners[unit] is TP_OWNER_NONE outside live pages and the first unit of large blocks.
+ * P5  The hot words lie at 0 modulo 16, the counters of a row at 8 modulo 16 (see segment.h on store forwarding).
+ */
+#ifndef TP_PAGE_H
+#define TP_PAGE_H
+
+#include "fatal.h"
+#include "sizeclass.h"
+#include "space.h"
+
+#include <tagpool/segment.h>
+
+/* Compiled out in one bench build only, to measure what the accounts cost. */
+#ifndef TP_ACCOUNTS
+#define TP_ACCOUNTS 1
+#endif
+
+#define TP_OWNER_BACK_MASK UINT64_C(15)
+#define TP_OWNER_NONE UINT64_C(0)
+#define TP_OWNER_ASK UINT64_C(16)
+#define TP_OWNER_FIRST_THREAD 2u /* thread index i has id (i + 2) << 4 */
+
+struct tp_heap;
+struct tp_thread;
+
+struct tp_block {
+    struct tp_block *next;
+};
+
+enum tp_unit_state {
+    TP_UNIT_UNUSED = 0, /* never given out */
+    TP_UNIT_CLEAN,      /* first unit of a free run that reads as zero and costs no memory */
+    TP_UNIT_DIRTY,      /* first unit of a free run with memory behind it */
+    TP_UNIT_BLOCKS,     /* first unit of a page of blocks */
+    TP_UNIT_LARGE,      /* first unit of a block with a span of its own */
+};
+
+struct tp_page {
+    /* The owner's line. */
+    struct tp_block *free;
+    uint32_t carved;   /* blocks that have been on the free list at least once: the first ones of the page */
+    uint32_t capacity; /* blocks there can be */
+    uint32_t used;
+    uint32_t reserved;
+    struct tp_page *next; /* in its heap's queue or list of full pages; in a list of free runs */
+    struct tp_page *prev;
+    struct tp_heap *heap;
+    size_t charged; /* bytes this page last added to its tag's estimate of what is live */
+    size_t reserved1;
+
+    /* The line that other threads read while a block of the page is live: changes hands, not contents. */
+    uint64_t owner __attribute__((aligned(TP_CACHE_LINE))); /* thread id, also while the page is full or mixed */
+    char *start;
+    uint32_t block_size;
+    uint16_t slot; /* TAGPOOL_SEGMENT_NO_SLOT: mixed, see side */
+    uint8_t table;
+    uint8_t class;
+    uint8_t state; /* enum tp_unit_state */
+    uint8_t is_full;
+    uint8_t region; /* kind of pool: 0 nonpaged, 1 paged */
+    uint8_t is_new; /* no byte of it was touched since the system gave it */
+    uint32_t units;     /* of the page, the large block, or the free run that begins (or ends) here */
+    uint16_t *side;     /* mixed pages: slot of each live block, 0 of each free one */
+    size_t large_size;  /* block bytes of a large block */
+    uint64_t freed_ms;  /* when a free run became free */
+};
+
+_Static_assert(sizeof(struct tp_page) == 128, "two cache lines");
+_Static_assert(offsetof(struct tp_page, free) % 16 == 0 && offsetof(struct tp_page, used) % 16 == 0, "P5");
+_Static_assert(offsetof(struct tagpool_segment_row, allocs_total) % 16 == 8, "P5");
+_Static_assert(offsetof(struct tagpool_segment_row, frees_total) % 16 == 8, "P5");
+
+/* A page without blocks, current wherever there is none: the fast path needs no test for it. */
+extern struct tp_page tp_page_none;
+
+TP_INLINE struct tagpool_segment_row *tp_page_row(const struct tp_page *page)
+{
+    return &tp_space.rows[page - tp_space.pages];
+}
+
+TP_INLINE size_t tp_page_unit(const struct tp_page *page)
+{
+    return (size_t)(page - tp_space.pages);
+}
+
+/* Take a block and count it; NULL when the free list is empty.  Owner only. */
+TP_INLINE void *tp_page_pop(struct tp_page *page)
+{
+    struct tp_block *block = page->free;
+    if (TP_UNLIKELY(block == NULL))
+        return NULL;
+    page->free = block->next;
+    page->used++;
+    return block;
+}
+
+TP_INLINE void tp_page_count_alloc(struct tp_page *page)
+{
+    if (TP_ACCOUNTS)
+        tp_count(&tp_page_row(page)->allocs_total, 1);
+}
+
+TP_INLINE void tp_page_count_free(struct tp_page *page)
+{
+    if (TP_ACCOUNTS)
+        tp_count(&tp_page_row(page)->frees_total, 1);
+}
+
+/* Put a block on the free list.  True: it was the last one out, or `used` was 0 already; ask tp_heap_emptied. */
+TP_INLINE bool tp_page_push(struct tp_page *page, void *p)
+{
+    struct tp_block *block = p;
+    block->next = page->free;
+    page->free = block;
+    return page->used-- <= 1;
+}
+
+/* Add blocks that were never used to the free list, an OS page's worth at most; false when there are none left. */
+bool tp_page_extend(struct tp_page *page);
+
+/*
+ * The index of the block that begins at p.  Anything else, and an index beyond what was carved, ends in a stop: p
+ * lies inside this page, but was never given out.
+ */
+uint32_t tp_page_index(const struct tp_page *page, const void *p);
+
+/* The owner words of all units of a page. */
+void tp_page_set_owner(struct tp_page *page, uint64_t owner);
+
+/* Bytes of live blocks, as far as the owner knows. */
+TP_INLINE size_t tp_page_live_bytes(const struct tp_page *page)
+{
+    return (size_t)page->used * page->block_size;
+}
+
+TP_INLINE bool tp_page_is_mixed(const struct tp_page *page)
+{
+    return page->slot == TAGPOOL_SEGMENT_NO_SLOT;
+}
+
+/* Walk P1 and P2; checked builds call it after each slow step. */
+void tp_page_check(const struct tp_page *page);
+
+#endif

@@ -1,0 +1,310 @@
+#include "segment.h"
+#include "os.h"
+#include "sizeclass.h"
+#include "space.h"
+#include "text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct tagpool_segment_header *tp_segment;
+struct tagpool_segment_slot *tp_segment_slots;
+struct tagpool_segment_tally *tp_segment_tallies;
+
+/* Read by calls that come before the first one is through. */
+static const struct tagpool_segment_control segment_control_none;
+const struct tagpool_segment_control *tp_segment_control = &segment_control_none;
+
+/* The tables' places in the file.  Rows come last: their number depends on the machine. */
+#define SEGMENT_SLOTS_AT ((size_t)2 * TAGPOOL_SEGMENT_PAGE)
+#define SEGMENT_TALLIES_AT (SEGMENT_SLOTS_AT + TP_SLOT_COUNT * sizeof(struct tagpool_segment_slot))
+#define SEGMENT_ROWS_AT (SEGMENT_TALLIES_AT + TP_TALLY_COUNT * sizeof(struct tagpool_segment_tally))
+
+static size_t segment_size;
+static int segment_fd = -1;     /* between creation and publication */
+static bool segment_is_file;    /* the mapping is a file's: new parts are populated */
+static bool segment_published;
+static bool segment_detached;   /* private memory in a forked child, no file yet */
+static uint32_t segment_owner;  /* the process that may unlink the name */
+static char segment_path[64];
+static size_t segment_slots_ready;
+static size_t segment_tallies_ready;
+static size_t segment_rows_end[TAGPOOL_SEGMENT_REGIONS];
+
+/* --- making --------------------------------------------------------------------------------------------------- */
+
+static void segment_place(char *base)
+{
+    tp_segment = (struct tagpool_segment_header *)base;
+    tp_segment_control = (const struct tagpool_segment_control *)(base + TAGPOOL_SEGMENT_PAGE);
+    tp_segment_slots = (struct tagpool_segment_slot *)(base + SEGMENT_SLOTS_AT);
+    tp_segment_tallies = (struct tagpool_segment_tally *)(base + SEGMENT_TALLIES_AT);
+    tp_space.rows = (struct tagpool_segment_row *)(base + SEGMENT_ROWS_AT);
+}
+
+static void segment_fill_classes(struct tagpool_segment_header *header)
+{
+    for (unsigned table = 0; table < TP_TABLE_COUNT; table++)
+        for (unsigned class = 0; class < tp_class_tables[table].count; class++)
+            header->class_size[table][class] = tp_class_tables[table].size[class];
+}
+
+static void segment_fill_header(struct tagpool_segment_header *header, size_t unit_count)
+{
+    header->header_size = sizeof(*header);
+    header->file_size = segment_size;
+    header->slot_size = sizeof(struct tagpool_segment_slot);
+    header->slot_count = TP_SLOT_COUNT;
+    header->slots_offset = SEGMENT_SLOTS_AT;
+    header->tally_size = sizeof(struct tagpool_segment_tally);
+    header->tally_count = TP_TALLY_COUNT;
+    header->tallies_offset = SEGMENT_TALLIES_AT;
+    header->row_size = sizeof(struct tagpool_segment_row);
+    header->unit_shift = TP_UNIT_SHIFT;
+    header->rows_offset = SEGMENT_ROWS_AT;
+    header->row_count = unit_count;
+    header->slots_used_total = 1; /* slot 0 is never used */
+    header->tallies_used_total = 1;
+    header->version = TAGPOOL_SEGMENT_VERSION;
+    segment_fill_classes(header);
+    header->magic = TAGPOOL_SEGMENT_MAGIC;
+}
+
+/* A file's mapping, or NULL.  The descriptor stays open until the file has its name. */
+static char *segment_map_file(void)
+{
+    int fd = tp_os_file_create(TAGPOOL_SEGMENT_DIR, segment_size);
+    if (fd < 0)
+        return NULL;
+    char *base = tp_os_file_map(fd, segment_size);
+    if (base != NULL && tp_os_populate(base, SEGMENT_SLOTS_AT + TAGPOOL_SEGMENT_PAGE) == 0) {
+        segment_fd = fd;
+        segment_is_file = true;
+        return base;
+    }
+    if (base != NULL)
+        tp_os_release(base, segment_size);
+    tp_os_close(fd);
+    return NULL;
+}
+
+static char *segment_map_private(void)
+{
+    char *base = tp_os_reserve(segment_size);
+    if (base == NULL || tp_os_map_private_at(base, segment_size) != 0)
+        return NULL;
+    return base;
+}
+
+int tp_segment_init(size_t unit_count)
+{
+    segment_size = tp_round_up(SEGMENT_ROWS_AT + unit_count * sizeof(struct tagpool_segment_row), TP_OS_PAGE);
+    char *base = segment_map_file();
+    if (base == NULL)
+        base = segment_map_private();
+    if (base == NULL)
+        return -ENOMEM;
+    segment_place(base);
+    segment_slots_ready = TAGPOOL_SEGMENT_PAGE / sizeof(struct tagpool_segment_slot);
+    segment_fill_header(tp_segment, unit_count);
+    return 0;
+}
+
+/* --- parts made ready ----------------------------------------------------------------------------------------- */
+
+/* Populate a part of the mapping; where there is no room for it, it goes private and readers are told. */
+static void segment_ready(void *from, void *to)
+{
+    char *first = (char *)((uintptr_t)from & ~(TP_OS_PAGE - 1));
+    size_t size = tp_round_up((size_t)((char *)to - first), TP_OS_PAGE);
+    if (!segment_is_file || to <= from || tp_os_populate(first, size) == 0)
+        return;
+    if (tp_os_map_private_at(first, size) == 0)
+        tp_segment->flags |= TAGPOOL_SEGMENT_INCOMPLETE;
+}
+
+void tp_segment_rows_ready(unsigned region, size_t from, size_t to)
+{
+    segment_ready(&tp_space.rows[from], &tp_space.rows[to]);
+    segment_rows_end[region] = to;
+}
+
+void tp_segment_slots_ready(size_t count)
+{
+    if (count <= segment_slots_ready)
+        return;
+    size_t step = TAGPOOL_SEGMENT_PAGE / sizeof(struct tagpool_segment_slot);
+    size_t target = tp_round_up(count, step);
+    segment_ready(&tp_segment_slots[segment_slots_ready], &tp_segment_slots[target]);
+    segment_slots_ready = target;
+}
+
+void tp_segment_tallies_ready(size_t count)
+{
+    if (count <= segment_tallies_ready)
+        return;
+    size_t step = TAGPOOL_SEGMENT_PAGE / sizeof(struct tagpool_segment_tally);
+    size_t target = tp_round_up(count, step);
+    segment_ready(&tp_segment_tallies[segment_tallies_ready], &tp_segment_tallies[target]);
+    segment_tallies_ready = target;
+}
+
+void tp_segment_region_used(unsigned region, size_t first, size_t used)
+{
+    tp_poke(&tp_segment->region[region].first, first);
+    tp_publish(&tp_segment->region[region].used_total, used);
+}
+
+/* --- the name ------------------------------------------------------------------------------------------------- */
+
+static void segment_write_path(bool with_nonce)
+{
+    struct tp_text path = {.at = segment_path, .size = sizeof(segment_path) - 1};
+    tp_text_add(&path, TAGPOOL_SEGMENT_DIR "/" TAGPOOL_SEGMENT_PREFIX);
+    tp_text_number(&path, tp_segment->uid);
+    tp_text_char(&path, '.');
+    tp_text_number(&path, tp_segment->pid);
+    if (with_nonce) {
+        tp_text_char(&path, '.');
+        tp_text_number(&path, tp_segment->nonce);
+    }
+    segment_path[path.length] = '\0';
+}
+
+/*
+ * The plain name may be taken by what this process was before exec: that one goes.  Where it cannot (another user's
+ * file, another PID namespace with the same number) the nonce makes the name free.
+ */
+static int segment_link(int fd)
+{
+    segment_write_path(false);
+    int error = tp_os_file_publish(fd, segment_path);
+    if (error != -EEXIST)
+        return error;
+    struct tagpool_segment_header old;
+    int length = tp_os_read_file(segment_path, (char *)&old, sizeof(old));
+    bool ours = length >= (int)offsetof(struct tagpool_segment_header, program) &&
+                old.pid == tp_segment->pid && old.pid_namespace == tp_segment->pid_namespace;
+    if (ours)
+        tp_os_unlink(segment_path);
+    else
+        segment_write_path(true);
+    return tp_os_file_publish(fd, segment_path);
+}
+
+static void segment_identify(struct tagpool_segment_header *header)
+{
+    header->pid = tp_os_process_id();
+    header->uid = tp_os_user_id();
+    header->created_ns = tp_os_boottime_ns();
+    header->nonce = tp_os_random();
+    header->pid_namespace = tp_os_pid_namespace();
+    if (program_invocation_short_name != NULL)
+        strncpy(header->program, program_invocation_short_name, sizeof(header->program) - 1);
+    header->state = TAGPOOL_SEGMENT_RUNNING;
+}
+
+static void segment_publish_file(int fd)
+{
+    segment_identify(tp_segment);
+    segment_published = segment_link(fd) == 0;
+    if (segment_published)
+        segment_owner = tp_segment->pid;
+    tp_os_close(fd);
+}
+
+void tp_segment_publish(void)
+{
+    int fd = __atomic_exchange_n(&segment_fd, -1, __ATOMIC_ACQ_REL);
+    if (fd >= 0)
+        segment_publish_file(fd);
+}
+
+void tp_segment_retire(void)
+{
+    if (!segment_published || segment_owner != tp_os_process_id())
+        return;
+    tp_poke(&tp_segment->state, TAGPOOL_SEGMENT_ENDED);
+    tp_os_unlink(segment_path);
+    segment_published = false;
+}
+
+/* --- fork ----------------------------------------------------------------------------------------------------- */
+
+/* Header and slots as they were, without numbers: those belong to the parent. */
+static void segment_copy_names(char *to)
+{
+    struct tagpool_segment_header *header = (struct tagpool_segment_header *)to;
+    struct tagpool_segment_slot *slots = (struct tagpool_segment_slot *)(to + SEGMENT_SLOTS_AT);
+    size_t used = tp_min(tp_peek(&tp_segment->slots_used_total), TP_SLOT_COUNT);
+    *header = *tp_segment;
+    header->flags = (header->flags & TAGPOOL_SEGMENT_SLOTS_FULL) | TAGPOOL_SEGMENT_FORKED;
+    header->tallies_used_total = 1;
+    memcpy(to + TAGPOOL_SEGMENT_PAGE, tp_segment_control, sizeof(*tp_segment_control));
+    for (size_t i = 1; i < used; i++) {
+        slots[i].tag = tp_segment_slots[i].tag;
+        slots[i].used = tp_segment_slots[i].used;
+        slots[i].kind = tp_segment_slots[i].kind;
+        slots[i].face = tp_segment_slots[i].face;
+        memcpy(slots[i].name, tp_segment_slots[i].name, sizeof(slots[i].name));
+    }
+}
+
+void tp_segment_detach(void)
+{
+    char *fresh = segment_map_private();
+    if (fresh != NULL)
+        segment_copy_names(fresh);
+    /* Without memory for a copy the names are lost; the parent's numbers must not be touched in any case. */
+    if (fresh == NULL || tp_os_move(fresh, tp_segment, segment_size) != 0)
+        if (tp_os_map_private_at(tp_segment, segment_size) != 0)
+            abort();
+    if (segment_fd >= 0)
+        tp_os_close(segment_fd);
+    segment_fd = -1;
+    segment_is_file = false;
+    segment_published = false;
+    segment_detached = true;
+}
+
+static int segment_copy_to_file(int fd)
+{
+    struct { void *at; size_t size; } parts[3 + TAGPOOL_SEGMENT_REGIONS] = {
+        {tp_segment, SEGMENT_SLOTS_AT},
+        {tp_segment_slots, tp_segment->slots_used_total * sizeof(struct tagpool_segment_slot)},
+        {tp_segment_tallies, tp_segment->tallies_used_total * sizeof(struct tagpool_segment_tally)},
+    };
+    for (unsigned i = 0; i < TAGPOOL_SEGMENT_REGIONS; i++) {
+        parts[3 + i].at = &tp_space.rows[tp_segment->region[i].first];
+        parts[3 + i].size = tp_segment->region[i].used_total * sizeof(struct tagpool_segment_row);
+    }
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        size_t offset = (size_t)((char *)parts[i].at - (char *)tp_segment);
+        int error = tp_os_file_write(fd, offset, parts[i].at, parts[i].size);
+        if (error != 0)
+            return error;
+    }
+    return 0;
+}
+
+void tp_segment_renew(void)
+{
+    if (!segment_detached)
+        return;
+    segment_detached = false;
+    int fd = tp_os_file_create(TAGPOOL_SEGMENT_DIR, segment_size);
+    if (fd < 0)
+        return;
+    if (segment_copy_to_file(fd) != 0 || tp_os_file_map_at(fd, 0, tp_segment, segment_size) != 0) {
+        tp_os_close(fd);
+        return;
+    }
+    segment_is_file = true;
+    /* What was private and is in use must not fault later. */
+    segment_ready(tp_segment, tp_segment_slots + segment_slots_ready);
+    segment_ready(tp_segment_tallies, tp_segment_tallies + segment_tallies_ready);
+    for (unsigned i = 0; i < TAGPOOL_SEGMENT_REGIONS; i++)
+        segment_ready(&tp_space.rows[tp_segment->region[i].first], &tp_space.rows[segment_rows_end[i]]);
+    segment_publish_file(fd);
+}

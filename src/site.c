@@ -1,0 +1,276 @@
+#include "site.h"
+#include "frame.h"
+#include "tag.h"
+#include "text.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Frames walked through transparent code before the innermost library is charged after all. */
+#define SITE_WALK_MAX 32
+
+/* A gate's table grows when this many lookups missed since it last did. */
+#define SITE_GROW_MISSES 1024
+
+uintptr_t tp_site_mask = ~(uintptr_t)(TP_OS_PAGE - 1);
+
+/* Libraries that act for their callers, by the beginning of their file names.  The list ends by NULL. */
+#define SITE_THROUGH_MAX 32
+static const char *site_through[SITE_THROUGH_MAX + 1] = {"libc.so", "libstdc++.so", "libglib-2.0.so",
+                                                         "libtagpool"};
+static char site_through_names[1024];
+
+/* --- the gate's table ----------------------------------------------------------------------------------------- */
+
+static size_t site_table_bytes(const struct tp_gate *gate)
+{
+    return gate->mask + TP_GATE_WAYS * sizeof(struct tp_site_entry);
+}
+
+static void site_clear(struct tp_gate *gate)
+{
+    memset(gate->sites, 0, site_table_bytes(gate));
+}
+
+/* More callers than entries: a larger table, which fills again by itself. */
+static void site_note_miss(struct tp_gate *gate)
+{
+    if (++gate->misses < SITE_GROW_MISSES)
+        return;
+    gate->misses = 0;
+    size_t sets = site_table_bytes(gate) / (TP_GATE_WAYS * sizeof(struct tp_site_entry));
+    if (sets >= TP_GATE_SETS_MAX)
+        return;
+    site_clear(gate);
+    gate->mask = (sets * 2 - 1) * TP_GATE_WAYS * sizeof(struct tp_site_entry);
+}
+
+/* The newer entry of a set comes first.  One that is there changes in place: a slot got its heap. */
+static void site_enter(struct tp_gate *gate, uint64_t key, struct tp_heap *heap)
+{
+    struct tp_site_entry *set = tp_site_set(gate, key);
+    if (set[0].key == key) {
+        set[0].heap = heap;
+        return;
+    }
+    set[1] = set[0];
+    set[0] = (struct tp_site_entry){key, heap};
+}
+
+static void site_check_epoch(struct tp_gate *gate)
+{
+    uint64_t epoch = tp_peek(&tp_segment_control->epoch);
+    if (TP_LIKELY(gate->epoch == epoch))
+        return;
+    site_clear(gate);
+    gate->epoch = epoch;
+}
+
+static void site_enter_slot(struct tp_thread *thread, uint64_t key, uint32_t slot)
+{
+    struct tp_heap *heap = slot == TP_SLOT_TRANSPARENT ? NULL : thread->slots[slot].heap;
+    site_enter(thread->gate, key, heap != NULL ? heap : tp_heap_cold(slot));
+}
+
+/* The slot an entry stands for; false: no such entry. */
+static bool site_look_up(struct tp_thread *thread, uint64_t key, uint32_t *slot)
+{
+    struct tp_heap *heap = tp_site_heap(thread->gate, key);
+    if (heap == NULL) {
+        site_note_miss(thread->gate);
+        return false;
+    }
+    if (!tp_heap_is_cold(heap, slot)) {
+        *slot = heap->slot;
+        return true;
+    }
+    if (*slot != TP_SLOT_TRANSPARENT && thread->slots[*slot].heap != NULL)
+        site_enter_slot(thread, key, *slot);
+    return true;
+}
+
+/* --- libraries ------------------------------------------------------------------------------------------------ */
+
+static const char *site_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+static bool site_is_transparent(const char *name)
+{
+    for (const char **through = site_through; *through != NULL; through++)
+        if (strncmp(name, *through, strlen(*through)) == 0)
+            return true;
+    return false;
+}
+
+static const char *site_library_name(const struct dl_find_object *object)
+{
+    const char *path = object->dlfo_link_map->l_name;
+    if (path != NULL && path[0] != '\0')
+        return site_base_name(path);
+    return program_invocation_short_name != NULL ? program_invocation_short_name : "program";
+}
+
+static uint32_t site_slot_of_pc(uintptr_t pc)
+{
+    struct dl_find_object object;
+    /* The last instruction of a library may be a call: look at the call, not behind it. */
+    if (_dl_find_object((void *)(pc - 1), &object) != 0)
+        return tp_tag_open_named("(generated code)", TAGPOOL_SEGMENT_MODULE);
+    const char *name = site_library_name(&object);
+    if (site_is_transparent(name))
+        return TP_SLOT_TRANSPARENT;
+    if (tp_site_mask != ~(uintptr_t)0)
+        return tp_tag_open_named(name, TAGPOOL_SEGMENT_MODULE);
+    char buffer[TAGPOOL_SEGMENT_NAME];
+    struct tp_text text = {.at = buffer, .size = sizeof(buffer) - 20};
+    tp_text_add(&text, name);
+    text.size = sizeof(buffer) - 1;
+    tp_text_char(&text, '+');
+    tp_text_hex(&text, pc - object.dlfo_link_map->l_addr, 1);
+    buffer[text.length] = '\0';
+    return tp_tag_open_named(buffer, TAGPOOL_SEGMENT_SITE);
+}
+
+/* --- the walk ------------------------------------------------------------------------------------------------- */
+
+static uint32_t site_at(struct tp_thread *thread, uintptr_t pc)
+{
+    uint32_t slot;
+    if (thread == NULL)
+        return site_slot_of_pc(pc);
+    uint64_t key = tp_site_key(TP_KEY_CALL, pc & tp_site_mask);
+    if (site_look_up(thread, key, &slot))
+        return slot;
+    slot = site_slot_of_pc(pc);
+    site_enter_slot(thread, key, slot);
+    return slot;
+}
+
+/* A rule is kept where a heap would be; the key says which it is. */
+static struct tp_frame_rule site_rule_at(struct tp_thread *thread, uintptr_t pc)
+{
+    if (thread == NULL)
+        return tp_frame_rule_at(pc);
+    struct tp_frame_rule rule;
+    uint64_t key = tp_site_key(TP_KEY_FRAME, pc);
+    struct tp_heap *kept = tp_site_heap(thread->gate, key);
+    if (kept != NULL) {
+        memcpy(&rule, &kept, sizeof(rule));
+        return rule;
+    }
+    rule = tp_frame_rule_at(pc);
+    memcpy(&kept, &rule, sizeof(kept));
+    if (kept != NULL)
+        site_enter(thread->gate, key, kept);
+    return rule;
+}
+
+static bool site_step(struct tp_thread *thread, const struct tp_call *call, struct tp_frame *frame)
+{
+    struct tp_frame_rule rule = site_rule_at(thread, frame->pc);
+    if (rule.base == TP_FRAME_FROM_FP && !frame->fp_known)
+        frame->fp_known = tp_frame_recover_fp(call->pc, call->sp, &frame->fp);
+    return tp_frame_step(frame, rule);
+}
+
+/* The library that is charged when a walk finds none that is opaque. */
+static uint32_t site_slot_of_transparent(uintptr_t pc)
+{
+    struct dl_find_object object;
+    if (_dl_find_object((void *)(pc - 1), &object) != 0)
+        return tp_tag_open_named("(generated code)", TAGPOOL_SEGMENT_MODULE);
+    return tp_tag_open_named(site_library_name(&object), TAGPOOL_SEGMENT_MODULE);
+}
+
+uint32_t tp_site_slot_of_call(struct tp_thread *thread, const struct tp_call *call)
+{
+    struct tp_frame frame = {.pc = call->pc, .sp = call->sp};
+    if (thread != NULL)
+        site_check_epoch(thread->gate);
+    for (int i = 0; i < SITE_WALK_MAX; i++) {
+        uint32_t slot = site_at(thread, frame.pc);
+        if (slot != TP_SLOT_TRANSPARENT)
+            return slot;
+        if (!site_step(thread, call, &frame))
+            break;
+    }
+    return site_slot_of_transparent(call->pc);
+}
+
+uint32_t tp_site_slot_of_tag(struct tp_thread *thread, uint32_t tag, enum tp_layout layout)
+{
+    uint32_t slot;
+    if (thread == NULL)
+        return tp_tag_open(tag, layout);
+    site_check_epoch(thread->gate);
+    uint64_t key = tp_site_key(TP_KEY_TAG, (uint64_t)layout << 32 | tag);
+    if (site_look_up(thread, key, &slot))
+        return slot;
+    slot = tp_tag_open(tag, layout);
+    site_enter_slot(thread, key, slot);
+    return slot;
+}
+
+uint32_t tp_site_slot_of_handle(struct tp_thread *thread, uint32_t slot)
+{
+    uint32_t known;
+    if (thread == NULL)
+        return slot;
+    site_check_epoch(thread->gate);
+    uint64_t key = tp_site_key(TP_KEY_HANDLE, slot);
+    if (!site_look_up(thread, key, &known))
+        site_enter_slot(thread, key, slot);
+    return slot;
+}
+
+/* --- settings ------------------------------------------------------------------------------------------------- */
+
+static size_t site_through_count(void)
+{
+    size_t count = 0;
+    while (site_through[count] != NULL)
+        count++;
+    return count;
+}
+
+/* "libfoo.so,libbar": beginnings of file names. */
+static void site_read_through(const char *list)
+{
+    size_t count = site_through_count();
+    char *to = site_through_names;
+    char *end = site_through_names + sizeof(site_through_names) - 1;
+    while (*list != '\0' && count < SITE_THROUGH_MAX) {
+        const char *name = to;
+        while (*list != '\0' && *list != ',' && to < end)
+            *to++ = *list++;
+        if (to == end)
+            return;
+        *to++ = '\0';
+        if (*name != '\0')
+            site_through[count++] = name;
+        if (*list == ',')
+            list++;
+    }
+}
+
+void tp_site_init(void)
+{
+    const char *tags = getenv("TAGPOOL_TAGS");
+    const char *through = getenv("TAGPOOL_THROUGH");
+    if (tags != NULL && strcmp(tags, "site") == 0)
+        tp_site_mask = ~(uintptr_t)0;
+    if (through != NULL)
+        site_read_through(through);
+}
+
+void tp_site_forget_all(void)
+{
+    struct tagpool_segment_control *control = (struct tagpool_segment_control *)(uintptr_t)tp_segment_control;
+    __atomic_fetch_add(&control->epoch, 1, __ATOMIC_RELEASE);
+}

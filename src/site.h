@@ -1,0 +1,74 @@
+/*
+ * Sites: on whose behalf a call is made, and the table in the gate that remembers it.
+ *
+ *   key (52 bits, xor the epoch above them)                              gate's table                  heap
+ *     return address, rounded to its OS page (--tags=module)  ----->  two entries a set  ----->  pages, or "cold slot n"
+ *     return address (--tags=site)
+ *     handle; tag and kind (tagpool.h)
+ *     return address whose frame is known (transparent code)  ----->  rule to the caller instead of a heap
+ *
+ * Code of a transparent library (libc, libstdc++, libglib, and what TAGPOOL_THROUGH names) counts for its caller: the
+ * table says "look through", and the walk goes from frame to frame until a library is opaque.
+ *
+ * I1  An entry is used only under the epoch it was made for: the epoch is part of its key.
+ * I2  An entry's heap belongs to the gate's thread.
+ */
+#ifndef TP_SITE_H
+#define TP_SITE_H
+
+#include "heap.h"
+#include "segment.h"
+#include "thread.h"
+
+#define TP_KEY_EPOCH_SHIFT 52
+#define TP_KEY_CALL UINT64_C(0)
+#define TP_KEY_FRAME (UINT64_C(1) << 48)
+#define TP_KEY_HANDLE (UINT64_C(2) << 48)
+#define TP_KEY_TAG (UINT64_C(3) << 48)
+
+/* Bits of a return address that tell callers apart: its OS page, or all. */
+extern uintptr_t tp_site_mask;
+
+TP_INLINE uint64_t tp_site_key(uint64_t kind, uint64_t value)
+{
+    return (kind | value) ^ tp_peek(&tp_segment_control->epoch) << TP_KEY_EPOCH_SHIFT;
+}
+
+TP_INLINE struct tp_site_entry *tp_site_set(struct tp_gate *gate, uint64_t key)
+{
+    uint64_t hash = key * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+    return (struct tp_site_entry *)((char *)gate->sites + (hash & gate->mask));
+}
+
+/* The heap that an earlier call was told; NULL: ask tp_site_slot. */
+TP_INLINE struct tp_heap *tp_site_heap(struct tp_gate *gate, uint64_t key)
+{
+    struct tp_site_entry *set = tp_site_set(gate, key);
+    if (TP_LIKELY(set[0].key == key))
+        return set[0].heap;
+    if (set[1].key == key)
+        return set[1].heap;
+    return NULL;
+}
+
+/* A call into the malloc family: its return address, and the stack pointer after the return. */
+struct tp_call {
+    uintptr_t pc;
+    uintptr_t sp;
+};
+
+/*
+ * The slot a call counts for; `thread` may be NULL.  Enters what it finds into the gate's table, so that the next such
+ * call finds a heap there.
+ */
+uint32_t tp_site_slot_of_call(struct tp_thread *thread, const struct tp_call *call);
+uint32_t tp_site_slot_of_tag(struct tp_thread *thread, uint32_t tag, enum tp_layout layout);
+uint32_t tp_site_slot_of_handle(struct tp_thread *thread, uint32_t slot);
+
+/* Read TAGPOOL_TAGS and TAGPOOL_THROUGH. */
+void tp_site_init(void);
+
+/* A library was unloaded: what stood in its place may be another one's.  All threads look up anew. */
+void tp_site_forget_all(void);
+
+#endif

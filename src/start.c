@@ -1,0 +1,72 @@
+#include "start.h"
+#include "fork.h"
+#include "lock.h"
+#include "os.h"
+#include "segment.h"
+#include "site.h"
+#include "sizeclass.h"
+#include "space.h"
+#include "tag.h"
+#include "thread.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t start_done;
+
+static void start_fail(const char *what)
+{
+    static const char before[] = "tagpool: cannot start: ";
+    tp_os_write_stderr(before, sizeof(before) - 1);
+    tp_os_write_stderr(what, strlen(what));
+    tp_os_write_stderr("\n", 1);
+    abort();
+}
+
+/* TAGPOOL_BACKING=shared: pools that can be mapped a second time, for a host that needs it. */
+static enum tp_backing start_backing(void)
+{
+    const char *value = getenv("TAGPOOL_BACKING");
+    return value != NULL && strcmp(value, "shared") == 0 ? TP_BACKING_SHARED : TP_BACKING_PRIVATE;
+}
+
+static void start_engine(void)
+{
+    tp_sizeclass_init();
+    if (tp_space_init(start_backing()) != 0)
+        start_fail("no address space to reserve (RLIMIT_AS leaves less than 64 MiB?)");
+    if (tp_segment_init(tp_space.unit_count) != 0)
+        start_fail("no memory for the accounts");
+    tp_tag_init();
+    if (tp_thread_init() != 0)
+        start_fail("no memory for the first thread");
+    tp_site_init();
+}
+
+void tp_start(void)
+{
+    if (TP_LIKELY(__atomic_load_n(&start_done, __ATOMIC_ACQUIRE)))
+        return;
+    tp_lock(TP_LOCK_START);
+    if (!start_done) {
+        start_engine();
+        __atomic_store_n(&start_done, 1, __ATOMIC_RELEASE);
+    }
+    tp_unlock(TP_LOCK_START);
+}
+
+void tp_start_publish(void)
+{
+    static uint32_t published;
+    if (TP_LIKELY(tp_peek(&published)) || __atomic_exchange_n(&published, 1, __ATOMIC_ACQ_REL))
+        return;
+    tp_start();
+    tp_fork_init();
+    tp_segment_publish();
+}
+
+static __attribute__((destructor)) void start_end(void)
+{
+    if (start_done)
+        tp_segment_retire();
+}

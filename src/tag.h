@@ -1,0 +1,60 @@
+/*
+ * Tags: a slot for each (tag, kind) that anything was allocated under.
+ *
+ * A slot has a private half here and a public one in the segment; the program never decides by the public one.
+ * Slots are never taken back, so an index is good for the life of the process.
+ *
+ * T1  A slot's layout never changes.
+ * T2  When the table is full, requests share the slot "????" of their layout, and readers are told.
+ *
+ * Lock: TP_LOCK_TAGS for making slots; charging is atomic.
+ */
+#ifndef TP_TAG_H
+#define TP_TAG_H
+
+#include "segment.h"
+#include "sizeclass.h"
+
+/* How blocks are laid out: which region they come from, and which table of classes. */
+enum tp_layout { TP_LAYOUT_MALLOC, TP_LAYOUT_PAGED, TP_LAYOUT_NONPAGED, TP_LAYOUT_COUNT };
+
+/* Slots that are no tags of their own: see site.c; the tag "????" of each layout; the first that is. */
+#define TP_SLOT_TRANSPARENT 1u
+#define TP_SLOT_OVERFLOW 2u
+#define TP_SLOT_FIRST (TP_SLOT_OVERFLOW + TP_LAYOUT_COUNT)
+
+struct tp_tag {
+    uint32_t tag;
+    uint8_t layout;
+    uint8_t region; /* 0 nonpaged, 1 paged */
+    uint8_t table;
+    uint8_t face;
+    uint64_t hash;          /* of the long name; API slots: unused */
+    uint64_t charged_bytes; /* what pages and large blocks last said was live */
+    uint64_t peak_bytes;
+};
+extern struct tp_tag tp_tags[TP_SLOT_COUNT];
+
+void tp_tag_init(void);
+
+/* The slot of a tag that the programmer chose; made if need be.  Never fails (T2). */
+uint32_t tp_tag_open(uint32_t tag, enum tp_layout layout);
+
+/* The slot of that tag, or TAGPOOL_SEGMENT_NO_SLOT. */
+uint32_t tp_tag_find(uint32_t tag, enum tp_layout layout);
+
+/*
+ * The slot for a long name (a module, a calling site), made if need be with a tag derived from the name and unique in
+ * the process.  Never fails (T2).
+ */
+uint32_t tp_tag_open_named(const char *name, enum tagpool_segment_face face);
+
+/* Pages and large blocks say what changed in live bytes; keeps the peak. */
+void tp_tag_charge(uint32_t slot, int64_t bytes);
+
+static inline const struct tp_class_table *tp_tag_classes(uint32_t slot)
+{
+    return &tp_class_tables[tp_tags[slot].table];
+}
+
+#endif

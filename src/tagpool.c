@@ -1,0 +1,183 @@
+/*
+ * The public API (include/tagpool/tagpool.h) over the engine.
+ */
+#include <tagpool/tagpool.h>
+
+#include "census.h"
+#include "fast.h"
+#include "start.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A handle is its slot, in a pointer. */
+static tagpool_handle_t handle_of(uint32_t slot)
+{
+    return (tagpool_handle_t)(uintptr_t)slot;
+}
+
+static uint32_t slot_of(tagpool_handle_t handle)
+{
+    return (uint32_t)(uintptr_t)handle;
+}
+
+static enum tp_layout layout_of(tagpool_kind_t kind)
+{
+    return kind == TAGPOOL_NONPAGED ? TP_LAYOUT_NONPAGED : TP_LAYOUT_PAGED;
+}
+
+static bool kind_is_known(tagpool_kind_t kind)
+{
+    return kind == TAGPOOL_NONPAGED || kind == TAGPOOL_PAGED;
+}
+
+/* Windows' rule for tags: one to four characters, each 0x20 to 0x7e; all four are there in memory order here. */
+static bool tag_is_valid(tagpool_tag_t tag)
+{
+    for (int i = 0; i < 4; i++) {
+        unsigned char c = (unsigned char)(tag >> 8 * i);
+        if (c < 0x20 || c > 0x7e)
+            return false;
+    }
+    return true;
+}
+
+static bool is_valid(tagpool_kind_t kind, tagpool_tag_t tag)
+{
+    if (TP_LIKELY(kind_is_known(kind) && tag_is_valid(tag)))
+        return true;
+    errno = EINVAL;
+    return false;
+}
+
+/* The slow half: find the slot, which checks what it is given, and publish a program that uses the library alone. */
+static TP_NOINLINE uint32_t open_tag(tagpool_kind_t kind, tagpool_tag_t tag, struct tp_thread **thread)
+{
+    if (!is_valid(kind, tag))
+        return TAGPOOL_SEGMENT_NO_SLOT;
+    *thread = tp_thread_self();
+    tp_start_publish();
+    return tp_site_slot_of_tag(*thread, tag, layout_of(kind));
+}
+
+static TP_NOINLINE void *alloc_slow(tagpool_kind_t kind, size_t alignment, size_t size, tagpool_tag_t tag)
+{
+    struct tp_thread *thread;
+    uint32_t slot = open_tag(kind, tag, &thread);
+    return slot != TAGPOOL_SEGMENT_NO_SLOT ? tp_alloc(thread, slot, size, alignment) : NULL;
+}
+
+void *tagpool_alloc(tagpool_kind_t kind, size_t size, tagpool_tag_t tag)
+{
+    uint64_t value = (uint64_t)layout_of(kind) << 32 | tag;
+    void *block = kind_is_known(kind) ? tp_alloc_fast(tp_site_key(TP_KEY_TAG, value), TP_TABLE_POOL, size) : NULL;
+    return TP_LIKELY(block != NULL) ? block : alloc_slow(kind, 16, size, tag);
+}
+
+void *tagpool_zalloc(tagpool_kind_t kind, size_t size, tagpool_tag_t tag)
+{
+    struct tp_thread *thread;
+    uint32_t slot = open_tag(kind, tag, &thread);
+    return slot != TAGPOOL_SEGMENT_NO_SLOT ? tp_alloc_zeroed(thread, slot, size) : NULL;
+}
+
+void *tagpool_alloc_aligned(tagpool_kind_t kind, size_t alignment, size_t size, tagpool_tag_t tag)
+{
+    if (!tp_is_power_of_two(alignment)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return alloc_slow(kind, tp_max(alignment, 16), size, tag);
+}
+
+void *tagpool_realloc(void *block, size_t size)
+{
+    if (block == NULL) {
+        errno = EINVAL;
+        return NULL;
+    }
+    struct tp_thread *thread = tp_thread_self();
+    struct tp_block_info info = tp_block_look_up(block);
+    if (tp_block_resize(&info, size))
+        return block;
+    void *moved = tp_alloc(thread, info.slot, size, 16);
+    if (moved == NULL)
+        return NULL;
+    memcpy(moved, block, tp_min(size, info.size));
+    tp_free(block);
+    return moved;
+}
+
+void tagpool_free(void *block)
+{
+    tp_free(block);
+}
+
+void tagpool_free_tag(void *block, tagpool_tag_t tag)
+{
+    if (block == NULL)
+        return;
+    tp_thread_self();
+    struct tp_block_info info = tp_block_look_up(block);
+    uint32_t real = tp_tags[info.slot].tag;
+    if (info.slot != TAGPOOL_SEGMENT_NO_SLOT && real != tag)
+        tp_stop(TP_CALLER_WRONG_TAG, (uintptr_t)block, real, tag, block, real);
+    tp_free(block);
+}
+
+size_t tagpool_size(const void *block)
+{
+    return block != NULL ? tp_block_look_up(block).size : 0;
+}
+
+tagpool_tag_t tagpool_tag_of(const void *block)
+{
+    struct tp_block_info info;
+    return tp_block_find(block, &info) ? tp_tags[info.slot].tag : 0;
+}
+
+tagpool_handle_t tagpool_open(tagpool_kind_t kind, tagpool_tag_t tag)
+{
+    struct tp_thread *thread;
+    return handle_of(open_tag(kind, tag, &thread));
+}
+
+static TP_NOINLINE void *handle_alloc_slow(tagpool_handle_t handle, size_t size)
+{
+    struct tp_thread *thread = tp_thread_self();
+    return tp_alloc(thread, tp_site_slot_of_handle(thread, slot_of(handle)), size, 16);
+}
+
+void *tagpool_handle_alloc(tagpool_handle_t handle, size_t size)
+{
+    void *block = tp_alloc_fast(tp_site_key(TP_KEY_HANDLE, slot_of(handle)), TP_TABLE_POOL, size);
+    return TP_LIKELY(block != NULL) ? block : handle_alloc_slow(handle, size);
+}
+
+void *tagpool_handle_zalloc(tagpool_handle_t handle, size_t size)
+{
+    struct tp_thread *thread = tp_thread_self();
+    return tp_alloc_zeroed(thread, tp_site_slot_of_handle(thread, slot_of(handle)), size);
+}
+
+int tagpool_stats(tagpool_kind_t kind, tagpool_tag_t tag, struct tagpool_stats *stats)
+{
+    struct tp_census_view view;
+    struct tp_census_sum sum;
+    tp_start();
+    uint32_t slot = is_valid(kind, tag) ? tp_tag_find(tag, layout_of(kind)) : TAGPOOL_SEGMENT_NO_SLOT;
+    if (slot == TAGPOOL_SEGMENT_NO_SLOT) {
+        errno = ENOENT;
+        return -1;
+    }
+    if (tp_census_open(&view, tp_segment, tp_segment->file_size) != 0) {
+        errno = ENOENT;
+        return -1;
+    }
+    tp_census_sum(&view, slot, 1, &sum);
+    stats->allocs = sum.allocs;
+    stats->frees = sum.frees;
+    stats->bytes = tp_census_live_bytes(&sum);
+    stats->peak_bytes = tp_max(tp_peek(&tp_tags[slot].peak_bytes), stats->bytes);
+    return 0;
+}

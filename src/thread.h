@@ -1,0 +1,115 @@
+/*
+ * Threads: who owns pages, and the gate through which each call enters.
+ *
+ *   gate     | id | mask | thread | ... | table of sites: key -> heap, two ways |     wiped to zero by fork
+ *   thread   | mail | heaps | tallies ... one entry a slot |                          ordinary memory
+ *
+ * The calling thread finds its gate by one thread-local word.  A gate of zeros belongs to no thread: in a forked
+ * child every call takes the slow path first and notices there (fork.h).
+ *
+ * Life of a record: free -> alive -> (ending: pages go to the orphans) -> free.  Calls of a thread that has ended its
+ * record, or could not get one, are served by the orphans' record under TP_LOCK_ORPHANS.
+ *
+ * H1  Only the thread itself writes its gate, its heaps and its pages; others reach it by mail alone.
+ * H2  A record is free only when no page names it as owner.
+ */
+#ifndef TP_THREAD_H
+#define TP_THREAD_H
+
+#include "page.h"
+#include "segment.h"
+#include "tag.h"
+
+struct tp_heap;
+
+struct tp_site_entry {
+    uint64_t key; /* 0: none */
+    struct tp_heap *heap;
+};
+
+/* Entries of a fresh gate, and the most it grows to. */
+#define TP_GATE_SETS_MIN 64u
+#define TP_GATE_SETS_MAX 1024u
+#define TP_GATE_WAYS 2u
+
+struct tp_gate {
+    uint64_t id;   /* the thread's id, ~0 for the gate of no thread; 0: a new address space */
+    uint64_t mask; /* bytes: (sets - 1) * sizeof(a set) */
+    struct tp_thread *thread;
+    uint64_t epoch;
+    uint32_t misses;
+    struct tp_site_entry sites[] __attribute__((aligned(TP_CACHE_LINE)));
+};
+
+_Static_assert(sizeof(struct tp_gate) + TP_GATE_SETS_MAX * TP_GATE_WAYS * sizeof(struct tp_site_entry) <=
+                   TP_GATE_STRIDE, "a gate's table fits");
+
+enum tp_thread_state {
+    TP_THREAD_FREE,
+    TP_THREAD_ALIVE,
+    TP_THREAD_ENDING,  /* another thread found it gone and ends it */
+    TP_THREAD_ORPHANS,
+    TP_THREAD_FROZEN,  /* a thread of the parent: nobody is there, its pages are never walked */
+};
+
+/* What a thread keeps for each slot. */
+struct tp_thread_slot {
+    struct tp_heap *heap;                 /* NULL: cold, its blocks come from mixed pages */
+    struct tagpool_segment_tally *tally;  /* NULL: none yet */
+};
+
+/* Blocks freed for another thread's pages, until there are enough to send. */
+struct tp_parcel {
+    struct tp_block *first;
+    struct tp_block *last;
+    uint64_t owner;
+    uint32_t count;
+    size_t bytes;
+};
+
+struct tp_thread {
+    uint64_t id;
+    struct tp_gate *gate;
+    uint32_t index;
+    uint32_t kernel_id;
+    uint32_t state;
+    uint32_t slots_used; /* one past the highest slot with an entry */
+    struct tp_heap *heaps; /* all of them, for the end */
+    struct tp_heap *mixed[TP_LAYOUT_COUNT];
+    struct tp_parcel parcel;
+    struct tp_thread *next_free;
+    struct tp_block *mail __attribute__((aligned(TP_CACHE_LINE))); /* written by others */
+    uint16_t heat[TP_SLOT_COUNT] __attribute__((aligned(TP_CACHE_LINE))); /* allocations while cold */
+    struct tp_thread_slot slots[TP_SLOT_COUNT] __attribute__((aligned(TP_CACHE_LINE)));
+};
+
+_Static_assert(sizeof(struct tp_thread) <= TP_THREAD_STRIDE, "a record fits");
+
+/* The gate of the calling thread; never NULL. */
+extern __thread struct tp_gate *tp_gate_self;
+
+/* Gates of no thread: before the first call, and after the last. */
+extern struct tp_gate tp_gate_nobody;
+extern struct tp_gate tp_gate_ended;
+
+/*
+ * The record of the calling thread, made if need be.  NULL when the thread has ended, or when no record is to be had:
+ * then the caller works with tp_thread_orphans under TP_LOCK_ORPHANS.
+ */
+struct tp_thread *tp_thread_self(void);
+
+/* The record whose pages nobody owns; never NULL after start. */
+extern struct tp_thread *tp_thread_orphans;
+
+/* Record of an id found in a page; NULL for ids that name none. */
+struct tp_thread *tp_thread_of(uint64_t id);
+
+int tp_thread_init(void);
+
+/* In a forked child: all other threads' records are frozen, the orphans' too unless `consistent`. */
+void tp_thread_adopt(bool consistent);
+
+/* Records that are alive: 1 when the program has a single thread. */
+uint32_t tp_thread_count(void);
+
+#endif

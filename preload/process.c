@@ -25,7 +25,7 @@ static void *process_next(const char *name, void **cache)
 
 static __attribute__((constructor)) void process_start(void)
 {
-    tp_start_publish();
+    tp_start_may_publish();
 }
 
 EXPORT __attribute__((noreturn)) void _exit(int status)

@@ -181,24 +181,28 @@ bool tp_block_resize(const struct tp_block_info *info, size_t size)
 static void free_own(struct tp_thread *thread, struct tp_page *page, void *p)
 {
     uint32_t index = tp_page_index(page, p);
+    tp_page_check_carved(page, index, p);
     if (tp_page_is_mixed(page))
         tp_account_free(thread, tp_heap_side_take(page, index, p), page->block_size);
     else
         tp_page_count_free(page);
-    tp_heap_put(page, p);
+    tp_heap_put(page, p, p, 1);
 }
 
 static void free_foreign(struct tp_thread *thread, struct tp_page *page, void *p)
 {
     uint32_t index = tp_page_index(page, p);
     uint32_t slot = tp_page_is_mixed(page) ? tp_heap_side_take(page, index, p) : page->slot;
-    if (thread != NULL)
-        tp_account_free(thread, slot, page->block_size);
-    else
+    if (TP_UNLIKELY(thread == NULL)) {
         tp_account_free_direct(slot, page->block_size);
+        tp_mail_deliver(page, p);
+        return;
+    }
+    tp_account_free(thread, slot, page->block_size);
     tp_mail_send(thread, page, p);
 }
 
+/* No call on this way changes errno. */
 static void free_block(void *p)
 {
     struct tp_thread *thread = tp_thread_self();
@@ -213,9 +217,6 @@ static void free_block(void *p)
 
 void tp_free_slow(void *block)
 {
-    if (block == NULL)
-        return;
-    int saved = errno;
-    free_block(block);
-    errno = saved;
+    if (block != NULL)
+        free_block(block);
 }

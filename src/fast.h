@@ -9,10 +9,17 @@
 /* Pop a block of a known caller; NULL: take the slow path, which finds out why. */
 TP_INLINE void *tp_alloc_fast(uint64_t key, enum tp_table_id table, size_t size)
 {
-    struct tp_heap *heap = tp_site_heap(tp_gate_self, key);
-    if (TP_UNLIKELY(heap == NULL || size > TP_CLASS_MAX_SIZE))
+    struct tp_site_entry *entry = tp_site_find(tp_gate_self, key);
+    unsigned class;
+    if (TP_UNLIKELY(entry == NULL))
         return NULL;
-    struct tp_page *page = heap->page[tp_class_of(&tp_class_tables[table], size)];
+    if (TP_LIKELY(size <= TP_CLASS_SMALL))
+        class = tp_class_tables[table].small[(size + 15) >> 4];
+    else if (size <= TP_CLASS_MAX_SIZE)
+        class = tp_class_tables[table].medium[(size + 255) >> 8];
+    else
+        return NULL;
+    struct tp_page *page = entry->heap->page[class];
     void *block = tp_page_pop(page);
     if (TP_LIKELY(block != NULL))
         tp_page_count_alloc(page);

@@ -426,7 +426,7 @@ static void heap_note_mixed(struct tp_heap *heap, unsigned class)
 static void *heap_alloc_cold(struct tp_thread *thread, uint32_t slot, unsigned class)
 {
     void *block = heap_alloc_mixed(thread, slot, class);
-    if (block != NULL && ++thread->heat[slot] >= HEAP_WARM_ALLOCS)
+    if (block != NULL && ++thread->slots[slot].cold_allocs >= HEAP_WARM_ALLOCS)
         heap_of_slot(thread, slot);
     return block;
 }
@@ -469,16 +469,22 @@ void tp_heap_emptied(struct tp_page *page)
         heap_retire_page(page);
 }
 
-void tp_heap_put(struct tp_page *page, void *block)
+static void heap_side_clear_list(struct tp_page *page, const struct tp_block *block, uint32_t count)
 {
-    if (tp_page_is_mixed(page))
+    for (; count > 0; count--, block = block->next)
         heap_side_clear(page, block);
-    bool emptied = tp_page_push(page, block);
+}
+
+void tp_heap_put(struct tp_page *page, struct tp_block *first, struct tp_block *last, uint32_t count)
+{
+    if (TP_UNLIKELY(tp_page_is_mixed(page)))
+        heap_side_clear_list(page, first, count);
+    bool emptied = tp_page_push_list(page, first, last, count);
     if (page->is_full)
         heap_open_page(page->heap, page);
-    if (TP_CHECKED)
+    if (TP_CHECKED && page->used <= page->carved)
         tp_page_check(page);
-    if (emptied)
+    if (TP_UNLIKELY(emptied))
         tp_heap_emptied(page);
 }
 

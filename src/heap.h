@@ -39,8 +39,8 @@ void tp_heap_cold_ready(uint32_t slot);
 /* A block of a class for a slot, counted; NULL when memory is exhausted.  The thread's own call. */
 void *tp_heap_alloc(struct tp_thread *thread, uint32_t slot, unsigned class);
 
-/* Put a block back on its page, which is the thread's.  Counting was the caller's. */
-void tp_heap_put(struct tp_page *page, void *block);
+/* Put blocks back on their page, which is the thread's.  Counting was the caller's. */
+void tp_heap_put(struct tp_page *page, struct tp_block *first, struct tp_block *last, uint32_t count);
 
 /* The fast path put back the last block, or one too many. */
 void tp_heap_emptied(struct tp_page *page);

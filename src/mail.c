@@ -2,6 +2,49 @@
 #include "heap.h"
 #include "lock.h"
 
+#include <string.h>
+
+/* --- parcels as they travel ----------------------------------------------------------------------------------- */
+
+#define PARCEL_COUNT_SHIFT 48
+#define PARCEL_POINTER_MASK ((UINT64_C(1) << PARCEL_COUNT_SHIFT) - 1)
+
+/* The first two words of a free block; every block has room for them. */
+struct sealed {
+    struct tp_block *next;
+    uint64_t more;
+};
+
+static struct tp_page *mail_page(const void *block)
+{
+    size_t unit = tp_unit_of(block);
+    return &tp_space.pages[unit - (tp_peek(&tp_space.owners[unit]) & TP_OWNER_BACK_MASK)];
+}
+
+static struct tp_block *parcel_seal(const struct tp_parcel *parcel)
+{
+    struct sealed *first = (struct sealed *)parcel->first;
+    struct sealed *second = (struct sealed *)parcel->first->next;
+    first->more = (uint64_t)parcel->count << PARCEL_COUNT_SHIFT;
+    if (parcel->count > 1) {
+        first->more |= (uintptr_t)second;
+        second->more = (uintptr_t)parcel->last;
+    }
+    return parcel->first;
+}
+
+static struct tp_parcel parcel_unseal(struct tp_block *block)
+{
+    const struct sealed *first = (const struct sealed *)block;
+    struct tp_block *second = (struct tp_block *)(uintptr_t)(first->more & PARCEL_POINTER_MASK);
+    struct tp_parcel parcel = {mail_page(block), block, block, (uint32_t)(first->more >> PARCEL_COUNT_SHIFT)};
+    if (parcel.count > 1) {
+        parcel.last = (struct tp_block *)(uintptr_t)((const struct sealed *)second)->more;
+        block->next = second;
+    }
+    return parcel;
+}
+
 /* --- delivery ------------------------------------------------------------------------------------------------- */
 
 static void mail_push(struct tp_thread *owner, struct tp_block *first, struct tp_block *last)
@@ -13,110 +56,144 @@ static void mail_push(struct tp_thread *owner, struct tp_block *first, struct tp
 }
 
 /* The orphans' pages are open to whoever holds the lock; a page that was claimed meanwhile has an owner again. */
-static bool mail_to_orphans(struct tp_page *page, void *block)
+static bool mail_to_orphans(const struct tp_parcel *parcel)
 {
     tp_lock(TP_LOCK_ORPHANS);
-    bool mine = __atomic_load_n(&page->owner, __ATOMIC_ACQUIRE) == tp_thread_orphans->id;
+    bool mine = __atomic_load_n(&parcel->page->owner, __ATOMIC_ACQUIRE) == tp_thread_orphans->id;
     if (mine)
-        tp_heap_put(page, block);
+        tp_heap_put(parcel->page, parcel->first, parcel->last, parcel->count);
     tp_unlock(TP_LOCK_ORPHANS);
     return mine;
 }
 
-static void mail_deliver_parcel(uint64_t id, struct tp_block *first, struct tp_block *last);
-
-static struct tp_page *mail_page(const void *block)
-{
-    size_t unit = tp_unit_of(block);
-    return &tp_space.pages[unit - (tp_peek(&tp_space.owners[unit]) & TP_OWNER_BACK_MASK)];
-}
+static void mail_post(uint64_t id, struct tp_block *first, struct tp_block *last);
 
 /* To whoever owns the page now (M2). */
-static void mail_deliver(struct tp_block *block)
+static void mail_forward(const struct tp_parcel *parcel)
 {
-    struct tp_page *page = mail_page(block);
     for (;;) {
-        uint64_t id = __atomic_load_n(&page->owner, __ATOMIC_ACQUIRE);
+        uint64_t id = __atomic_load_n(&parcel->page->owner, __ATOMIC_ACQUIRE);
         if (id != tp_thread_orphans->id) {
-            mail_deliver_parcel(id, block, block);
+            struct tp_block *sealed = parcel_seal(parcel);
+            mail_post(id, sealed, sealed);
             return;
         }
-        if (mail_to_orphans(page, block))
+        if (mail_to_orphans(parcel))
             return;
     }
 }
 
-/* A record that ended before our push may not look at its mail again: send it on ourselves (M1). */
-static void mail_return(struct tp_thread *owner)
+static void mail_forward_all(struct tp_block *sealed)
 {
-    struct tp_block *block = __atomic_exchange_n(&owner->mail, NULL, __ATOMIC_SEQ_CST);
-    while (block != NULL) {
-        struct tp_block *next = block->next;
-        mail_deliver(block);
-        block = next;
+    while (sealed != NULL) {
+        struct tp_block *next = sealed->next;
+        struct tp_parcel parcel = parcel_unseal(sealed);
+        mail_forward(&parcel);
+        sealed = next;
     }
 }
 
-static void mail_deliver_parcel(uint64_t id, struct tp_block *first, struct tp_block *last)
+/* A chain of parcels into a thread's mail.  A record that ended before our push may not look again: M1. */
+static void mail_post(uint64_t id, struct tp_block *first, struct tp_block *last)
 {
     struct tp_thread *owner = tp_thread_of(id);
     uint32_t state = __atomic_load_n(&owner->state, __ATOMIC_SEQ_CST);
     if (state == TP_THREAD_FROZEN)
-        return; /* a thread of the parent: its pages are never walked again, the call is counted */
+        return; /* a thread of the parent: its pages are never walked again, the calls are counted */
     mail_push(owner, first, last);
     state = __atomic_load_n(&owner->state, __ATOMIC_SEQ_CST);
     if (state == TP_THREAD_FREE)
-        mail_return(owner);
+        mail_forward_all(__atomic_exchange_n(&owner->mail, NULL, __ATOMIC_SEQ_CST));
 }
 
-/* --- parcels -------------------------------------------------------------------------------------------------- */
+void tp_mail_deliver(struct tp_page *page, void *block)
+{
+    struct tp_parcel parcel = {page, block, block, 1};
+    mail_forward(&parcel);
+}
+
+/* --- what waits ----------------------------------------------------------------------------------------------- */
+
+static void bag_send(struct tp_bag *bag)
+{
+    struct tp_bag full = *bag;
+    *bag = (struct tp_bag){0};
+    if (full.first == NULL)
+        return;
+    if (full.owner != tp_thread_orphans->id) {
+        mail_post(full.owner, full.first, full.last);
+        return;
+    }
+    full.last->next = NULL;
+    mail_forward_all(full.first);
+}
+
+static void bag_add(struct tp_bag *bag, const struct tp_parcel *parcel)
+{
+    uint64_t owner = __atomic_load_n(&parcel->page->owner, __ATOMIC_ACQUIRE);
+    if (bag->owner != owner)
+        bag_send(bag);
+    struct tp_block *sealed = parcel_seal(parcel);
+    sealed->next = bag->first;
+    bag->first = sealed;
+    if (bag->last == NULL)
+        bag->last = sealed;
+    bag->owner = owner;
+}
+
+static void parcel_close(struct tp_thread *thread, struct tp_parcel *parcel)
+{
+    if (parcel->page == NULL)
+        return;
+    bag_add(&thread->bag, parcel);
+    parcel->page = NULL;
+}
 
 void tp_mail_flush(struct tp_thread *thread)
 {
-    struct tp_parcel parcel = thread->parcel;
-    if (parcel.first == NULL)
-        return;
-    thread->parcel = (struct tp_parcel){0};
-    mail_deliver_parcel(parcel.owner, parcel.first, parcel.last);
+    for (unsigned i = 0; i < TP_PARCELS; i++)
+        parcel_close(thread, &thread->parcels[i]);
+    bag_send(&thread->bag);
+    thread->waiting_bytes = 0;
 }
 
-static void mail_add(struct tp_parcel *parcel, struct tp_block *block, size_t size)
+void tp_mail_send(struct tp_thread *thread, struct tp_page *page, void *p)
 {
+    struct tp_block *block = p;
+    struct tp_parcel *parcel = &thread->parcels[tp_page_unit(page) % TP_PARCELS];
+    if (parcel->page != page) {
+        parcel_close(thread, parcel);
+        *parcel = (struct tp_parcel){page, NULL, block, 0};
+    }
     block->next = parcel->first;
     parcel->first = block;
-    if (parcel->last == NULL)
-        parcel->last = block;
     parcel->count++;
-    parcel->bytes += size;
-}
-
-void tp_mail_send(struct tp_thread *thread, struct tp_page *page, void *block)
-{
-    uint64_t id = __atomic_load_n(&page->owner, __ATOMIC_ACQUIRE);
-    if (thread == NULL || id == tp_thread_orphans->id) {
-        mail_deliver(block);
-        return;
-    }
-    if (thread->parcel.owner != id)
+    thread->waiting_bytes += page->block_size;
+    if (TP_UNLIKELY(thread->waiting_bytes >= TP_MAIL_BYTES))
         tp_mail_flush(thread);
-    thread->parcel.owner = id;
-    mail_add(&thread->parcel, block, page->block_size);
-    if (thread->parcel.count >= TP_PARCEL_BLOCKS || thread->parcel.bytes >= TP_PARCEL_BYTES)
-        tp_mail_flush(thread);
+    else if (TP_UNLIKELY(parcel->count == TP_PARCEL_BLOCKS))
+        parcel_close(thread, parcel);
 }
 
 void tp_mail_collect(struct tp_thread *thread)
 {
     if (TP_LIKELY(tp_peek(&thread->mail) == NULL))
         return;
-    struct tp_block *block = __atomic_exchange_n(&thread->mail, NULL, __ATOMIC_SEQ_CST);
-    while (block != NULL) {
-        struct tp_block *next = block->next;
-        struct tp_page *page = mail_page(block);
-        if (__atomic_load_n(&page->owner, __ATOMIC_ACQUIRE) == thread->id)
-            tp_heap_put(page, block);
+    struct tp_block *sealed = __atomic_exchange_n(&thread->mail, NULL, __ATOMIC_SEQ_CST);
+    while (sealed != NULL) {
+        struct tp_block *next = sealed->next;
+        struct tp_parcel parcel = parcel_unseal(sealed);
+        if (__atomic_load_n(&parcel.page->owner, __ATOMIC_ACQUIRE) == thread->id)
+            tp_heap_put(parcel.page, parcel.first, parcel.last, parcel.count);
         else
-            mail_deliver(block);
-        block = next;
+            mail_forward(&parcel);
+        sealed = next;
     }
+}
+
+void tp_mail_forget(struct tp_thread *thread)
+{
+    memset(thread->parcels, 0, sizeof(thread->parcels));
+    thread->bag = (struct tp_bag){0};
+    thread->waiting_bytes = 0;
 }

@@ -35,12 +35,18 @@ static uint32_t page_index_of(const struct tp_page *page, const void *p)
 uint32_t tp_page_index(const struct tp_page *page, const void *p)
 {
     uint32_t index = page_index_of(page, p);
-    if (TP_UNLIKELY(index >= page->carved))
+    if (TP_UNLIKELY(index >= page->capacity))
         tp_stop(TP_CALLER_INVALID, (uintptr_t)p, 0, 0, p, 0);
     const char *block = page_block(page, index);
     if (TP_UNLIKELY(block != p))
         tp_stop(TP_CALLER_MIDDLE, (uintptr_t)p, (uintptr_t)block, (uintptr_t)((const char *)p - block), p, 0);
     return index;
+}
+
+void tp_page_check_carved(const struct tp_page *page, uint32_t index, const void *p)
+{
+    if (TP_UNLIKELY(index >= page->carved))
+        tp_stop(TP_CALLER_INVALID, (uintptr_t)p, 0, 0, p, 0);
 }
 
 bool tp_page_extend(struct tp_page *page)

@@ -54,8 +54,8 @@ enum tp_unit_state {
 struct tp_page {
     /* The owner's line. */
     struct tp_block *free;
-    uint32_t carved;   /* blocks that have been on the free list at least once: the first ones of the page */
-    uint32_t capacity; /* blocks there can be */
+    uint32_t carved; /* blocks that have been on the free list at least once: the first ones of the page */
+    uint32_t is_full;
     uint32_t used;
     uint32_t reserved;
     struct tp_page *next; /* in its heap's queue or list of full pages; in a list of free runs */
@@ -71,17 +71,21 @@ struct tp_page {
     uint16_t slot; /* TAGPOOL_SEGMENT_NO_SLOT: mixed, see side */
     uint8_t table;
     uint8_t class;
-    uint8_t state; /* enum tp_unit_state */
-    uint8_t is_full;
-    uint8_t region; /* kind of pool: 0 nonpaged, 1 paged */
-    uint8_t is_new; /* no byte of it was touched since the system gave it */
+    uint8_t state;      /* enum tp_unit_state */
+    uint8_t region;     /* kind of pool: 0 nonpaged, 1 paged */
+    uint8_t is_new;     /* no byte of it was touched since the system gave it */
+    uint32_t capacity;  /* blocks there can be */
     uint32_t units;     /* of the page, the large block, or the free run that begins (or ends) here */
     uint16_t *side;     /* mixed pages: slot of each live block, 0 of each free one */
     size_t large_size;  /* block bytes of a large block */
     uint64_t freed_ms;  /* when a free run became free */
 };
 
+/* Descriptors are so much larger than rows. */
+#define TP_PAGE_ROW_SHIFT 2
+
 _Static_assert(sizeof(struct tp_page) == 128, "two cache lines");
+_Static_assert(sizeof(struct tp_page) >> TP_PAGE_ROW_SHIFT == sizeof(struct tagpool_segment_row), "row_bias");
 _Static_assert(offsetof(struct tp_page, free) % 16 == 0 && offsetof(struct tp_page, used) % 16 == 0, "P5");
 _Static_assert(offsetof(struct tagpool_segment_row, allocs_total) % 16 == 8, "P5");
 _Static_assert(offsetof(struct tagpool_segment_row, frees_total) % 16 == 8, "P5");
@@ -91,7 +95,7 @@ extern struct tp_page tp_page_none;
 
 TP_INLINE struct tagpool_segment_row *tp_page_row(const struct tp_page *page)
 {
-    return &tp_space.rows[page - tp_space.pages];
+    return (struct tagpool_segment_row *)(((uintptr_t)page >> TP_PAGE_ROW_SHIFT) + tp_space.row_bias);
 }
 
 TP_INLINE size_t tp_page_unit(const struct tp_page *page)
@@ -131,14 +135,27 @@ TP_INLINE bool tp_page_push(struct tp_page *page, void *p)
     return page->used-- <= 1;
 }
 
+/* Put a list of blocks back, first to last; as tp_page_push. */
+TP_INLINE bool tp_page_push_list(struct tp_page *page, struct tp_block *first, struct tp_block *last, uint32_t count)
+{
+    uint32_t used = page->used;
+    last->next = page->free;
+    page->free = first;
+    page->used = used - count;
+    return used <= count;
+}
+
 /* Add blocks that were never used to the free list, an OS page's worth at most; false when there are none left. */
 bool tp_page_extend(struct tp_page *page);
 
 /*
- * The index of the block that begins at p.  Anything else, and an index beyond what was carved, ends in a stop: p
- * lies inside this page, but was never given out.
+ * The index of the block that begins at p; a stop where none does.  Reads only the line that is stable while a block
+ * of the page is live, so any thread may ask.
  */
 uint32_t tp_page_index(const struct tp_page *page, const void *p);
+
+/* A stop where p was never given out.  Owner only. */
+void tp_page_check_carved(const struct tp_page *page, uint32_t index, const void *p);
 
 /* The owner words of all units of a page. */
 void tp_page_set_owner(struct tp_page *page, uint64_t owner);

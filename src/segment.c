@@ -1,5 +1,6 @@
 #include "segment.h"
 #include "os.h"
+#include "page.h"
 #include "sizeclass.h"
 #include "space.h"
 #include "text.h"
@@ -41,6 +42,7 @@ static void segment_place(char *base)
     tp_segment_slots = (struct tagpool_segment_slot *)(base + SEGMENT_SLOTS_AT);
     tp_segment_tallies = (struct tagpool_segment_tally *)(base + SEGMENT_TALLIES_AT);
     tp_space.rows = (struct tagpool_segment_row *)(base + SEGMENT_ROWS_AT);
+    tp_space.row_bias = (uintptr_t)tp_space.rows - ((uintptr_t)tp_space.pages >> TP_PAGE_ROW_SHIFT);
 }
 
 static void segment_fill_classes(struct tagpool_segment_header *header)
@@ -172,6 +174,15 @@ static void segment_write_path(bool with_nonce)
     segment_path[path.length] = '\0';
 }
 
+/* The file at segment_path was made by this process before it called exec: after the process began. */
+static bool segment_is_older_self(void)
+{
+    struct tagpool_segment_header old;
+    int length = tp_os_read_file(segment_path, (char *)&old, sizeof(old));
+    return length >= (int)offsetof(struct tagpool_segment_header, program) && old.pid == tp_segment->pid &&
+           old.created_ns >= tp_os_process_start_ns();
+}
+
 /*
  * The plain name may be taken by what this process was before exec: that one goes.  Where it cannot (another user's
  * file, another PID namespace with the same number) the nonce makes the name free.
@@ -182,11 +193,7 @@ static int segment_link(int fd)
     int error = tp_os_file_publish(fd, segment_path);
     if (error != -EEXIST)
         return error;
-    struct tagpool_segment_header old;
-    int length = tp_os_read_file(segment_path, (char *)&old, sizeof(old));
-    bool ours = length >= (int)offsetof(struct tagpool_segment_header, program) &&
-                old.pid == tp_segment->pid && old.pid_namespace == tp_segment->pid_namespace;
-    if (ours)
+    if (segment_is_older_self())
         tp_os_unlink(segment_path);
     else
         segment_write_path(true);
@@ -198,8 +205,7 @@ static void segment_identify(struct tagpool_segment_header *header)
     header->pid = tp_os_process_id();
     header->uid = tp_os_user_id();
     header->created_ns = tp_os_boottime_ns();
-    header->nonce = tp_os_random();
-    header->pid_namespace = tp_os_pid_namespace();
+    header->nonce = header->created_ns * UINT64_C(0x9e3779b97f4a7c15) ^ (uintptr_t)header;
     if (program_invocation_short_name != NULL)
         strncpy(header->program, program_invocation_short_name, sizeof(header->program) - 1);
     header->state = TAGPOOL_SEGMENT_RUNNING;

@@ -78,13 +78,13 @@ static void site_enter_slot(struct tp_thread *thread, uint64_t key, uint32_t slo
 /* The slot an entry stands for; false: no such entry. */
 static bool site_look_up(struct tp_thread *thread, uint64_t key, uint32_t *slot)
 {
-    struct tp_heap *heap = tp_site_heap(thread->gate, key);
-    if (heap == NULL) {
+    struct tp_site_entry *entry = tp_site_find(thread->gate, key);
+    if (entry == NULL) {
         site_note_miss(thread->gate);
         return false;
     }
-    if (!tp_heap_is_cold(heap, slot)) {
-        *slot = heap->slot;
+    if (!tp_heap_is_cold(entry->heap, slot)) {
+        *slot = entry->heap->slot;
         return true;
     }
     if (*slot != TP_SLOT_TRANSPARENT && thread->slots[*slot].heap != NULL)
@@ -159,15 +159,15 @@ static struct tp_frame_rule site_rule_at(struct tp_thread *thread, uintptr_t pc)
         return tp_frame_rule_at(pc);
     struct tp_frame_rule rule;
     uint64_t key = tp_site_key(TP_KEY_FRAME, pc);
-    struct tp_heap *kept = tp_site_heap(thread->gate, key);
-    if (kept != NULL) {
-        memcpy(&rule, &kept, sizeof(rule));
+    struct tp_site_entry *entry = tp_site_find(thread->gate, key);
+    if (entry != NULL) {
+        memcpy(&rule, &entry->heap, sizeof(rule));
         return rule;
     }
+    struct tp_heap *kept;
     rule = tp_frame_rule_at(pc);
     memcpy(&kept, &rule, sizeof(kept));
-    if (kept != NULL)
-        site_enter(thread->gate, key, kept);
+    site_enter(thread->gate, key, kept);
     return rule;
 }
 

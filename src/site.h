@@ -40,15 +40,13 @@ TP_INLINE struct tp_site_entry *tp_site_set(struct tp_gate *gate, uint64_t key)
     return (struct tp_site_entry *)((char *)gate->sites + (hash & gate->mask));
 }
 
-/* The heap that an earlier call was told; NULL: ask tp_site_slot. */
-TP_INLINE struct tp_heap *tp_site_heap(struct tp_gate *gate, uint64_t key)
+/* The entry that an earlier call made; NULL: ask tp_site_slot_of_*. */
+TP_INLINE struct tp_site_entry *tp_site_find(struct tp_gate *gate, uint64_t key)
 {
     struct tp_site_entry *set = tp_site_set(gate, key);
     if (TP_LIKELY(set[0].key == key))
-        return set[0].heap;
-    if (set[1].key == key)
-        return set[1].heap;
-    return NULL;
+        return &set[0];
+    return set[1].key == key ? &set[1] : NULL;
 }
 
 /* A call into the malloc family: its return address, and the stack pointer after the return. */

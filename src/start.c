@@ -13,6 +13,7 @@
 #include <string.h>
 
 static uint32_t start_done;
+static bool start_may_publish;
 
 static void start_fail(const char *what)
 {
@@ -43,6 +44,16 @@ static void start_engine(void)
     tp_site_init();
 }
 
+/* The process is ready to be looked at: what the C library does not allow before its constructors is done here. */
+static void start_publish(void)
+{
+    static uint32_t published;
+    if (__atomic_exchange_n(&published, 1, __ATOMIC_ACQ_REL))
+        return;
+    tp_fork_init();
+    tp_segment_publish();
+}
+
 void tp_start(void)
 {
     if (TP_LIKELY(__atomic_load_n(&start_done, __ATOMIC_ACQUIRE)))
@@ -53,16 +64,15 @@ void tp_start(void)
         __atomic_store_n(&start_done, 1, __ATOMIC_RELEASE);
     }
     tp_unlock(TP_LOCK_START);
+    if (start_may_publish)
+        start_publish();
 }
 
-void tp_start_publish(void)
+void tp_start_may_publish(void)
 {
-    static uint32_t published;
-    if (TP_LIKELY(tp_peek(&published)) || __atomic_exchange_n(&published, 1, __ATOMIC_ACQ_REL))
-        return;
-    tp_start();
-    tp_fork_init();
-    tp_segment_publish();
+    start_may_publish = true;
+    if (__atomic_load_n(&start_done, __ATOMIC_ACQUIRE))
+        start_publish();
 }
 
 static __attribute__((destructor)) void start_end(void)

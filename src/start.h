@@ -9,7 +9,10 @@
 /* Once; returns at once afterwards.  Ends the program with a clear line if there is no address space at all. */
 void tp_start(void);
 
-/* Both by the constructors of either build: fork handlers, and a name for the segment. */
-void tp_start_publish(void);
+/*
+ * Constructors have run: as soon as the engine is there its segment gets a name, and fork its handlers.  A program that
+ * never allocates never pays for either.
+ */
+void tp_start_may_publish(void);
 
 #endif

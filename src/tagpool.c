@@ -50,13 +50,13 @@ static bool is_valid(tagpool_kind_t kind, tagpool_tag_t tag)
     return false;
 }
 
-/* The slow half: find the slot, which checks what it is given, and publish a program that uses the library alone. */
+/* The slow half: check what is given and find the slot; a program that calls this is ready to be looked at. */
 static TP_NOINLINE uint32_t open_tag(tagpool_kind_t kind, tagpool_tag_t tag, struct tp_thread **thread)
 {
     if (!is_valid(kind, tag))
         return TAGPOOL_SEGMENT_NO_SLOT;
+    tp_start_may_publish();
     *thread = tp_thread_self();
-    tp_start_publish();
     return tp_site_slot_of_tag(*thread, tag, layout_of(kind));
 }
 

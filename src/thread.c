@@ -89,7 +89,6 @@ static void thread_clear(struct tp_thread *thread)
 {
     struct tp_gate *gate = thread->gate;
     memset(thread->slots, 0, thread->slots_used * sizeof(thread->slots[0]));
-    memset(thread->heat, 0, thread->slots_used * sizeof(thread->heat[0]));
     thread->slots_used = 0;
     memset(gate, 0, sizeof(*gate) + gate->mask + TP_GATE_WAYS * sizeof(struct tp_site_entry));
 }
@@ -181,10 +180,8 @@ static bool thread_is_new_address_space(void)
     return tp_thread_orphans->gate->id == 0;
 }
 
-struct tp_thread *tp_thread_self(void)
+TP_NOINLINE struct tp_thread *tp_thread_self_slow(void)
 {
-    if (TP_LIKELY(tp_gate_self->thread != NULL))
-        return tp_gate_self->thread;
     tp_start();
     if (thread_is_new_address_space())
         tp_fork_adopt();
@@ -242,6 +239,7 @@ static void thread_freeze_others(const struct tp_thread *self, bool keep_orphans
         if (!kept && thread->state != TP_THREAD_FREE)
             thread->state = TP_THREAD_FROZEN;
         thread->mail = NULL; /* written by threads that are not here: it may be half there */
+        tp_mail_forget(thread);
         tp_account_forget_tallies(thread);
     }
 }

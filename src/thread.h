@@ -54,17 +54,25 @@ enum tp_thread_state {
 
 /* What a thread keeps for each slot. */
 struct tp_thread_slot {
-    struct tp_heap *heap;                 /* NULL: cold, its blocks come from mixed pages */
-    struct tagpool_segment_tally *tally;  /* NULL: none yet */
+    struct tp_heap *heap;                /* NULL: cold, its blocks come from mixed pages */
+    struct tagpool_segment_tally *tally; /* NULL: none yet */
+    uint32_t cold_allocs;
 };
 
-/* Blocks freed for another thread's pages, until there are enough to send. */
+/* Blocks of one page of another thread's, until there are enough to send (mail.h). */
 struct tp_parcel {
+    struct tp_page *page; /* NULL: not in use */
     struct tp_block *first;
     struct tp_block *last;
-    uint64_t owner;
     uint32_t count;
-    size_t bytes;
+};
+#define TP_PARCELS 16u
+
+/* Closed parcels for one thread, chained. */
+struct tp_bag {
+    uint64_t owner;
+    struct tp_block *first;
+    struct tp_block *last;
 };
 
 struct tp_thread {
@@ -76,10 +84,11 @@ struct tp_thread {
     uint32_t slots_used; /* one past the highest slot with an entry */
     struct tp_heap *heaps; /* all of them, for the end */
     struct tp_heap *mixed[TP_LAYOUT_COUNT];
-    struct tp_parcel parcel;
+    struct tp_parcel parcels[TP_PARCELS];
+    struct tp_bag bag;
+    size_t waiting_bytes; /* in parcels and bag */
     struct tp_thread *next_free;
     struct tp_block *mail __attribute__((aligned(TP_CACHE_LINE))); /* written by others */
-    uint16_t heat[TP_SLOT_COUNT] __attribute__((aligned(TP_CACHE_LINE))); /* allocations while cold */
     struct tp_thread_slot slots[TP_SLOT_COUNT] __attribute__((aligned(TP_CACHE_LINE)));
 };
 
@@ -96,7 +105,13 @@ extern struct tp_gate tp_gate_ended;
  * The record of the calling thread, made if need be.  NULL when the thread has ended, or when no record is to be had:
  * then the caller works with tp_thread_orphans under TP_LOCK_ORPHANS.
  */
-struct tp_thread *tp_thread_self(void);
+struct tp_thread *tp_thread_self_slow(void);
+
+TP_INLINE struct tp_thread *tp_thread_self(void)
+{
+    struct tp_thread *thread = tp_gate_self->thread;
+    return TP_LIKELY(thread != NULL) ? thread : tp_thread_self_slow();
+}
 
 /* The record whose pages nobody owns; never NULL after start. */
 extern struct tp_thread *tp_thread_orphans;

@@ -85,11 +85,10 @@ struct tagpool_segment_header {
     uint64_t rows_offset;
     uint64_t row_count;
 
-    uint32_t pid;           /* as the program sees it: the innermost PID namespace */
+    uint32_t pid;        /* as the program sees it: the innermost PID namespace */
     uint32_t uid;
-    uint64_t pid_namespace; /* inode of /proc/self/ns/pid */
-    uint64_t created_ns;    /* CLOCK_BOOTTIME: a process of this pid that started later is another one */
-    uint64_t nonce;         /* new for each exec */
+    uint64_t created_ns; /* CLOCK_BOOTTIME: a process of this pid that started later is another one */
+    uint64_t nonce;      /* new for each exec */
     char program[64];    /* last part of the executable's path, NUL-terminated */
 
     uint32_t state;      /* enum tagpool_segment_state */

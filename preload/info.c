@@ -5,7 +5,6 @@
 
 #include "census.h"
 #include "span.h"
-#include "start.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -23,7 +22,7 @@ static struct tp_census_sum info_total(void)
     struct tp_census_view view;
     struct tp_census_sum total = {0};
     struct tp_census_sum sums[INFO_STEP];
-    tp_start();
+    tp_thread_self();
     if (tp_census_open(&view, tp_segment, tp_segment->file_size) != 0)
         return total;
     uint32_t limit = tp_census_slot_limit(&view);
@@ -105,7 +104,7 @@ EXPORT int malloc_info(int options, FILE *stream)
 EXPORT int malloc_trim(size_t pad)
 {
     (void)pad;
-    tp_start();
+    tp_thread_self();
     return tp_span_trim() > 0;
 }
 

@@ -49,12 +49,17 @@ static void *alloc_large(uint32_t slot, size_t size, size_t alignment, bool *is_
     return alloc_large_finish(span, slot, size);
 }
 
+static __attribute__((noreturn, cold)) void stop_middle(const struct tp_page *span, const void *p)
+{
+    tp_stop(TP_CALLER_MIDDLE, (uintptr_t)p, (uintptr_t)span->start, (uintptr_t)((const char *)p - span->start), p,
+            tp_tags[span->slot].tag);
+}
+
 static void free_large(struct tp_page *span, void *p)
 {
     uint64_t *word = &tp_space.owners[tp_page_unit(span)];
     if (p != span->start)
-        tp_stop(TP_CALLER_MIDDLE, (uintptr_t)p, (uintptr_t)span->start, (uintptr_t)((char *)p - span->start), p,
-                tp_tags[span->slot].tag);
+        stop_middle(span, p);
     /* Two threads may free it at once: one of them is wrong, and is told. */
     if (__atomic_exchange_n(word, TP_OWNER_NONE, __ATOMIC_ACQ_REL) == TP_OWNER_NONE)
         tp_stop(TP_CALLER_FREED_TWICE, 0, 0, (uintptr_t)p, p, tp_tags[span->slot].tag);
@@ -115,6 +120,12 @@ void *tp_alloc(struct tp_thread *thread, uint32_t slot, size_t size, size_t alig
     return block;
 }
 
+static size_t alloc_block_size(uint32_t slot, size_t size)
+{
+    unsigned class = alloc_class(slot, size, 16);
+    return class == TP_CLASS_LIMIT ? tp_round_up(size, TP_OS_PAGE) : tp_tag_classes(slot)->size[class];
+}
+
 void *tp_alloc_zeroed(struct tp_thread *thread, uint32_t slot, size_t size)
 {
     bool is_new = false;
@@ -122,7 +133,7 @@ void *tp_alloc_zeroed(struct tp_thread *thread, uint32_t slot, size_t size)
     if (block == NULL)
         errno = ENOMEM;
     else if (!is_new)
-        memset(block, 0, size > TP_CLASS_MAX_SIZE ? size : tp_tag_classes(slot)->size[alloc_class(slot, size, 16)]);
+        memset(block, 0, alloc_block_size(slot, size));
     return block;
 }
 
@@ -147,25 +158,36 @@ static struct tp_page *block_page_or_stop(const void *p)
     tp_stop(in_pool ? TP_CALLER_INVALID : TP_CALLER_NO_POOL, (uintptr_t)p, 0, 0, p, 0);
 }
 
-struct tp_block_info tp_block_look_up(const void *block)
+/* What is known of a block by its place alone. */
+static struct tp_block_info block_info(struct tp_page *page, uint32_t index)
 {
-    struct tp_page *page = block_page_or_stop(block);
     struct tp_block_info info = {page, page->block_size, page->slot};
-    if (page->state == TP_UNIT_LARGE) {
+    if (page->state == TP_UNIT_LARGE)
         info.size = page->large_size;
-        return info;
-    }
-    uint32_t index = tp_page_index(page, block);
-    if (tp_page_is_mixed(page))
+    else if (tp_page_is_mixed(page))
         info.slot = tp_heap_side_peek(page, index);
     return info;
 }
 
+struct tp_block_info tp_block_look_up(const void *block)
+{
+    struct tp_page *page = block_page_or_stop(block);
+    if (page->state != TP_UNIT_LARGE)
+        return block_info(page, tp_page_index(page, block));
+    if (block != page->start)
+        stop_middle(page, block);
+    return block_info(page, 0);
+}
+
 bool tp_block_find(const void *block, struct tp_block_info *info)
 {
-    if (block == NULL || block_page(block) == NULL)
+    struct tp_page *page = block != NULL ? block_page(block) : NULL;
+    uint32_t index = 0;
+    if (page == NULL)
         return false;
-    *info = tp_block_look_up(block);
+    if (page->state == TP_UNIT_LARGE ? block != page->start : !tp_page_find(page, block, &index))
+        return false;
+    *info = block_info(page, index);
     return info->slot != TAGPOOL_SEGMENT_NO_SLOT;
 }
 

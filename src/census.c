@@ -53,7 +53,8 @@ static int census_check_format(const struct tagpool_segment_header *header)
     if (header->magic != TAGPOOL_SEGMENT_MAGIC)
         return -EINVAL;
     /* A version fixes the sizes: to make a row longer is to make a new version. */
-    if (header->version != TAGPOOL_SEGMENT_VERSION || header->slot_size != sizeof(struct tagpool_segment_slot) ||
+    if (header->version != TAGPOOL_SEGMENT_VERSION || header->header_size != sizeof(*header) ||
+        header->slot_size != sizeof(struct tagpool_segment_slot) ||
         header->tally_size != sizeof(struct tagpool_segment_tally) ||
         header->row_size != sizeof(struct tagpool_segment_row))
         return -EPROTONOSUPPORT;

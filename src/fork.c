@@ -2,6 +2,7 @@
 #include "account.h"
 #include "heap.h"
 #include "lock.h"
+#include "mail.h"
 #include "metadata.h"
 #include "span.h"
 
@@ -15,8 +16,14 @@ static uint32_t fork_calls_left;
 /* Set by the handlers: the locks were held by the forking thread, so what they guard is whole. */
 static bool fork_is_consistent;
 
+/* What the forking thread was sent or has to send is put where the child will count it right. */
 static void fork_prepare(void)
 {
+    struct tp_thread *self = tp_thread_self();
+    if (self != NULL) {
+        tp_mail_flush(self);
+        tp_mail_collect(self);
+    }
     tp_lock_acquire_all();
     fork_is_consistent = true;
 }

@@ -208,6 +208,13 @@ static void machine_restore(struct machine *m, uint64_t reg)
         m->row.fp_offset = m->initial.fp_offset;
 }
 
+/* No return address: the outermost function says so. */
+static void machine_undefine(struct machine *m, uint64_t reg)
+{
+    if (reg == m->entry->return_reg)
+        m->row.return_offset = 0;
+}
+
 static void machine_remember(struct machine *m, struct reader *r)
 {
     if (m->depth == ROW_STACK)
@@ -242,7 +249,8 @@ static void machine_extended(struct machine *m, struct reader *r, uint8_t op)
     case 0x04: m->location += read_fixed(r, 4) * m->entry->code_align; break;
     case 0x05: reg = read_uleb(r); machine_offset(m, reg, (int64_t)read_uleb(r)); break;
     case 0x06: machine_restore(m, read_uleb(r)); break;
-    case 0x07: case 0x08: read_uleb(r); break;
+    case 0x07: machine_undefine(m, read_uleb(r)); break;
+    case 0x08: read_uleb(r); break;
     case 0x09: read_uleb(r); read_uleb(r); break;
     case 0x0a: machine_remember(m, r); break;
     case 0x0b: machine_recall(m, r); break;

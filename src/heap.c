@@ -340,6 +340,16 @@ static struct tp_page *heap_claim(struct tp_heap *heap, unsigned class)
     return page;
 }
 
+/* A new page, or none when not even its first block is to be had. */
+static struct tp_page *heap_grow(struct tp_heap *heap, unsigned class)
+{
+    struct tp_page *page = heap_take_page(heap, class);
+    if (page == NULL || heap_search(heap, class) != NULL)
+        return page;
+    heap_retire_page(page);
+    return NULL;
+}
+
 /* A page with a free block at the head of the class's queue; NULL when memory is exhausted. */
 static struct tp_page *heap_refill(struct tp_heap *heap, unsigned class)
 {
@@ -347,8 +357,9 @@ static struct tp_page *heap_refill(struct tp_heap *heap, unsigned class)
     struct tp_page *page = heap_search(heap, class);
     if (page == NULL)
         page = heap_claim(heap, class);
-    if (page == NULL && heap_take_page(heap, class) != NULL)
-        page = heap_search(heap, class);
+    /* A page still there has room that the nonpaged pool refuses: another page would not help. */
+    if (page == NULL && heap->page[class] == &tp_page_none)
+        page = heap_grow(heap, class);
     return page;
 }
 

@@ -1,5 +1,6 @@
 #include "metadata.h"
 #include "lock.h"
+#include "segment.h"
 #include "space.h"
 
 #include <string.h>
@@ -29,6 +30,7 @@ static void *metadata_carve(unsigned shift)
         return NULL;
     void *p = tp_areas[TP_AREA_METADATA].base + metadata_used;
     metadata_used += size;
+    __atomic_fetch_add(&tp_segment->metadata_bytes, size, __ATOMIC_RELAXED);
     return p;
 }
 
@@ -52,11 +54,6 @@ void tp_metadata_free(void *p, size_t size)
     entry->next = metadata_lists[shift];
     metadata_lists[shift] = entry;
     tp_unlock(TP_LOCK_METADATA);
-}
-
-size_t tp_metadata_bytes(void)
-{
-    return tp_peek(&metadata_used);
 }
 
 void tp_metadata_reset(void)

@@ -11,9 +11,6 @@
 void *tp_metadata_alloc(size_t size);
 void tp_metadata_free(void *p, size_t size);
 
-/* Bytes handed out or kept. */
-size_t tp_metadata_bytes(void);
-
 /* In a forked child whose parent may have been in here: forget what was on the lists. */
 void tp_metadata_reset(void);
 

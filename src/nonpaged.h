@@ -1,5 +1,5 @@
 /*
- * Nonpaged memory: wired into RAM, bounded by RLIMIT_MEMLOCK as it was at start, also for those whom the kernel does
+ * Nonpaged memory: wired into RAM, bounded by RLIMIT_MEMLOCK, also for those whom the kernel does
  * not bound: the nonpaged pool is a limited resource.
  */
 #ifndef TP_NONPAGED_H

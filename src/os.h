@@ -72,7 +72,7 @@ uint64_t tp_os_boottime_ns(void); /* since boot, suspend included */
 uint32_t tp_os_process_id(void);
 uint32_t tp_os_thread_id(void);
 uint32_t tp_os_user_id(void);
-uint64_t tp_os_process_start_ns(void); /* when it was forked, on the clock of tp_os_boottime_ns; 0 without /proc */
+uint64_t tp_os_pid_namespace(void); /* its inode; 0 without /proc */
 bool tp_os_thread_exists(uint32_t thread_id);
 
 /* Soft limits in bytes, SIZE_MAX where there is none. */

@@ -11,8 +11,8 @@
 #include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -259,21 +259,13 @@ uint32_t tp_os_user_id(void)
     return (uint32_t)os_call(SYS_geteuid, 0, 0, 0, 0, 0, 0);
 }
 
-/* Field 22 of the line; the second one, in parentheses, may hold anything. */
-uint64_t tp_os_process_start_ns(void)
+uint64_t tp_os_pid_namespace(void)
 {
-    char line[512];
-    if (tp_os_read_file("/proc/self/stat", line, sizeof(line)) <= 0)
-        return 0;
-    const char *at = strrchr(line, ')');
-    for (int field = 2; at != NULL && field < 22; field++)
-        at = strchr(at + 1, ' ');
-    if (at == NULL)
-        return 0;
-    uint64_t ticks = 0;
-    for (at++; *at >= '0' && *at <= '9'; at++)
-        ticks = ticks * 10 + (uint64_t)(*at - '0');
-    return ticks * (1000000000u / 100u); /* USER_HZ is 100 wherever Linux runs */
+    struct stat status;
+    int saved = errno;
+    int result = fstatat(AT_FDCWD, "/proc/self/ns/pid", &status, 0);
+    errno = saved;
+    return result == 0 ? status.st_ino : 0;
 }
 
 bool tp_os_thread_exists(uint32_t thread_id)

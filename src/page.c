@@ -32,15 +32,21 @@ static uint32_t page_index_of(const struct tp_page *page, const void *p)
     return (uint32_t)(offset / TP_OS_PAGE) * each + page_divide(page, offset % TP_OS_PAGE);
 }
 
+bool tp_page_find(const struct tp_page *page, const void *p, uint32_t *index)
+{
+    *index = page_index_of(page, p);
+    return *index < page->capacity && page_block(page, *index) == p;
+}
+
 uint32_t tp_page_index(const struct tp_page *page, const void *p)
 {
-    uint32_t index = page_index_of(page, p);
-    if (TP_UNLIKELY(index >= page->capacity))
+    uint32_t index;
+    if (TP_LIKELY(tp_page_find(page, p, &index)))
+        return index;
+    if (index >= page->capacity)
         tp_stop(TP_CALLER_INVALID, (uintptr_t)p, 0, 0, p, 0);
     const char *block = page_block(page, index);
-    if (TP_UNLIKELY(block != p))
-        tp_stop(TP_CALLER_MIDDLE, (uintptr_t)p, (uintptr_t)block, (uintptr_t)((const char *)p - block), p, 0);
-    return index;
+    tp_stop(TP_CALLER_MIDDLE, (uintptr_t)p, (uintptr_t)block, (uintptr_t)((const char *)p - block), p, 0);
 }
 
 void tp_page_check_carved(const struct tp_page *page, uint32_t index, const void *p)

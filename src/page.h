@@ -154,6 +154,9 @@ bool tp_page_extend(struct tp_page *page);
  */
 uint32_t tp_page_index(const struct tp_page *page, const void *p);
 
+/* As tp_page_index; false where the other stops. */
+bool tp_page_find(const struct tp_page *page, const void *p, uint32_t *index);
+
 /* A stop where p was never given out.  Owner only. */
 void tp_page_check_carved(const struct tp_page *page, uint32_t index, const void *p);
 

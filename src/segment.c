@@ -174,13 +174,13 @@ static void segment_write_path(bool with_nonce)
     segment_path[path.length] = '\0';
 }
 
-/* The file at segment_path was made by this process before it called exec: after the process began. */
+/* The file at segment_path was made by this process before exec, or by a dead one that had its number. */
 static bool segment_is_older_self(void)
 {
     struct tagpool_segment_header old;
     int length = tp_os_read_file(segment_path, (char *)&old, sizeof(old));
     return length >= (int)offsetof(struct tagpool_segment_header, program) && old.pid == tp_segment->pid &&
-           old.created_ns >= tp_os_process_start_ns();
+           old.pid_namespace == tp_segment->pid_namespace;
 }
 
 /*
@@ -205,6 +205,7 @@ static void segment_identify(struct tagpool_segment_header *header)
     header->pid = tp_os_process_id();
     header->uid = tp_os_user_id();
     header->created_ns = tp_os_boottime_ns();
+    header->pid_namespace = tp_os_pid_namespace();
     header->nonce = header->created_ns * UINT64_C(0x9e3779b97f4a7c15) ^ (uintptr_t)header;
     if (program_invocation_short_name != NULL)
         strncpy(header->program, program_invocation_short_name, sizeof(header->program) - 1);

@@ -5,8 +5,8 @@
  * to 128 KiB; blocks lie end to end.  `pool` (the pool routines): below an OS page the sizes divide it, so that no
  * block straddles one; from an OS page on they are whole pages.
  *
- * C1  Class sizes grow strictly; all are multiples of 16, and all above 1024 of 256 or exact divisors of a page.
- * C2  tp_class_of(t, n) is a class with size >= n, for n <= TP_CLASS_MAX_SIZE.
+ * C1  Class sizes grow strictly; all are multiples of 16.
+ * C2  tp_class_of(t, n) is the smallest class with size >= n rounded up to a lookup step, for n <= TP_CLASS_MAX_SIZE.
  * C3  Both tables hold each power of two from 16 to TP_CLASS_MAX_SIZE.
  */
 #ifndef TP_SIZECLASS_H

@@ -11,6 +11,12 @@
 /* How many runs of a bin of unlike lengths are looked at for the best fit. */
 #define SPAN_SEARCH 64
 
+/*
+ * Dirty runs beyond this many bytes, or beyond what is in use, go back at once: a program that frees much
+ * and then rests makes no later call.
+ */
+#define SPAN_DIRTY_BYTES (32 * TP_MIB)
+
 /* Units that the watermark moves by: how often a growing heap makes a system call. */
 #define SPAN_STEP 64
 
@@ -73,6 +79,13 @@ static struct span_region *span_region_of(const struct tp_page *run)
 
 /* --- free runs ------------------------------------------------------------------------------------------------ */
 
+/* Free memory that the system has not got back counts as the allocator's. */
+static void span_count_dirty(ptrdiff_t units)
+{
+    tp_poke(&span_dirty_units, span_dirty_units + (size_t)units);
+    __atomic_fetch_add(&tp_segment->touched_bytes, (uint64_t)(units * (ptrdiff_t)TP_UNIT), __ATOMIC_RELAXED);
+}
+
 static void span_insert(struct tp_page *run)
 {
     struct span_bins *bins = &span_region_of(run)->bins[span_state(run)];
@@ -88,7 +101,7 @@ static void span_insert(struct tp_page *run)
     last->units = run->units;
     last->region = run->region;
     if (span_state(run) == SPAN_DIRTY)
-        span_dirty_units += run->units;
+        span_count_dirty((ptrdiff_t)run->units);
 }
 
 static void span_remove(struct tp_page *run)
@@ -104,7 +117,7 @@ static void span_remove(struct tp_page *run)
     if (bins->head[bin] == NULL)
         bins->filled &= ~(UINT64_C(1) << bin);
     if (span_state(run) == SPAN_DIRTY)
-        span_dirty_units -= run->units;
+        span_count_dirty(-(ptrdiff_t)run->units);
     run[run->units - 1].state = TP_UNIT_UNUSED;
     run->state = TP_UNIT_UNUSED;
 }
@@ -215,6 +228,12 @@ static struct tp_page *span_cut(struct tp_page *run, size_t units, size_t align_
 
 /* --- the watermark -------------------------------------------------------------------------------------------- */
 
+static void span_count_metadata(size_t units)
+{
+    size_t each = sizeof(struct tp_page) + sizeof(uint64_t) + sizeof(struct tagpool_segment_row);
+    __atomic_fetch_add(&tp_segment->metadata_bytes, units * each, __ATOMIC_RELAXED);
+}
+
 static int span_commit(struct span_region *region, size_t limit)
 {
     if (limit <= region->committed)
@@ -229,6 +248,7 @@ static int span_commit(struct span_region *region, size_t limit)
     if (error != 0)
         return error;
     tp_segment_rows_ready((unsigned)(region - span_regions), region->committed, limit);
+    span_count_metadata(limit - region->committed);
     region->committed = limit;
     return 0;
 }
@@ -257,11 +277,12 @@ static struct tp_page *span_grow(struct span_region *region, size_t units, size_
 
 /* --- back to the system --------------------------------------------------------------------------------------- */
 
-static void span_purge(struct tp_page *run)
+static bool span_purge(struct tp_page *run)
 {
     span_remove(run);
     int error = tp_os_purge(tp_unit_address(tp_page_unit(run)), (size_t)run->units << TP_UNIT_SHIFT, tp_space_backing);
     span_release(run, error == 0 ? TP_UNIT_CLEAN : TP_UNIT_DIRTY, tp_os_now_ms());
+    return error == 0;
 }
 
 static void span_purge_bins(struct span_bins *bins, uint64_t freed_before_ms)
@@ -282,7 +303,25 @@ static void span_purge_all(uint64_t freed_before_ms)
         span_purge_bins(&span_regions[region].bins[SPAN_DIRTY], freed_before_ms);
 }
 
-/* Every thread that frees spans drives this (S3). */
+/* The longest runs first: few calls give much back. */
+static void span_purge_down_to(size_t units)
+{
+    for (unsigned bin = SPAN_BINS; bin-- > 0 && span_dirty_units > units;)
+        for (unsigned region = 0; region < TAGPOOL_SEGMENT_REGIONS; region++) {
+            struct span_bins *bins = &span_regions[region].bins[SPAN_DIRTY];
+            while (bins->head[bin] != NULL && span_dirty_units > units && span_purge(bins->head[bin]))
+                continue;
+        }
+}
+
+static void span_bound_dirty(void)
+{
+    size_t most = tp_max(SPAN_DIRTY_BYTES >> TP_UNIT_SHIFT, span_used_units);
+    if (TP_UNLIKELY(span_dirty_units > most))
+        span_purge_down_to(most - most / 4);
+}
+
+/* Every thread that takes or frees spans drives this (S3). */
 static void span_tick(uint64_t now_ms)
 {
     if (now_ms < span_next_purge_ms)
@@ -306,6 +345,7 @@ struct tp_page *tp_span_alloc(unsigned region_index, size_t units, size_t align_
     span = span != NULL ? span_cut(span, units, align_units) : span_grow(region, units, align_units);
     if (span != NULL)
         tp_poke(&span_used_units, span_used_units + units);
+    span_tick(tp_os_now_ms());
     tp_unlock(TP_LOCK_SPANS);
     return span;
 }
@@ -317,6 +357,7 @@ void tp_span_free(struct tp_page *span)
     tp_poke(&span_used_units, span_used_units - span->units);
     span->state = TP_UNIT_UNUSED;
     span_release(span, span->is_new ? TP_UNIT_CLEAN : TP_UNIT_DIRTY, now_ms);
+    span_bound_dirty();
     span_tick(now_ms);
     tp_unlock(TP_LOCK_SPANS);
 }

@@ -164,17 +164,15 @@ int tagpool_stats(tagpool_kind_t kind, tagpool_tag_t tag, struct tagpool_stats *
 {
     struct tp_census_view view;
     struct tp_census_sum sum;
-    tp_start();
+    tp_thread_self(); /* a forked child has accounts of its own from its first call on */
     uint32_t slot = is_valid(kind, tag) ? tp_tag_find(tag, layout_of(kind)) : TAGPOOL_SEGMENT_NO_SLOT;
-    if (slot == TAGPOOL_SEGMENT_NO_SLOT) {
+    sum.allocs = 0;
+    if (slot != TAGPOOL_SEGMENT_NO_SLOT && tp_census_open(&view, tp_segment, tp_segment->file_size) == 0)
+        tp_census_sum(&view, slot, 1, &sum);
+    if (sum.allocs == 0) {
         errno = ENOENT;
         return -1;
     }
-    if (tp_census_open(&view, tp_segment, tp_segment->file_size) != 0) {
-        errno = ENOENT;
-        return -1;
-    }
-    tp_census_sum(&view, slot, 1, &sum);
     stats->allocs = sum.allocs;
     stats->frees = sum.frees;
     stats->bytes = tp_census_live_bytes(&sum);

@@ -85,19 +85,20 @@ struct tagpool_segment_header {
     uint64_t rows_offset;
     uint64_t row_count;
 
-    uint32_t pid;        /* as the program sees it: the innermost PID namespace */
+    uint32_t pid;           /* as the program sees it: the innermost PID namespace */
     uint32_t uid;
-    uint64_t created_ns; /* CLOCK_BOOTTIME: a process of this pid that started later is another one */
-    uint64_t nonce;      /* new for each exec */
+    uint64_t pid_namespace; /* inode of /proc/self/ns/pid */
+    uint64_t created_ns;    /* CLOCK_BOOTTIME: a process of this pid that started later is another one */
+    uint64_t nonce;         /* new for each exec */
     char program[64];    /* last part of the executable's path, NUL-terminated */
 
     uint32_t state;      /* enum tagpool_segment_state */
     uint32_t flags;      /* enum tagpool_segment_flag */
     uint32_t slots_used_total;
     uint32_t tallies_used_total;
-    struct tagpool_segment_region region[TAGPOOL_SEGMENT_REGIONS]; /* 0 paged, 1 nonpaged */
+    struct tagpool_segment_region region[TAGPOOL_SEGMENT_REGIONS]; /* by kind: 0 nonpaged, 1 paged */
 
-    uint64_t touched_bytes;  /* pool memory that was handed to blocks at least once and not given back to the OS */
+    uint64_t touched_bytes;  /* pool memory that the OS has not got back: under blocks, between them, and free */
     uint64_t metadata_bytes; /* the engine's own tables, as far as they are in use */
     uint64_t locked_bytes;   /* nonpaged pool that is locked now */
 

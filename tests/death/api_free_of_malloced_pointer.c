@@ -1,0 +1,10 @@
+/* expect: 0x0{14}42, .*no pool ever gave out */
+#include <stdlib.h>
+#include <tagpool.h>
+
+/* The library alone has its pools; malloc's blocks are the C library's. */
+int main(void)
+{
+    tagpool_free(malloc(100));
+    return 0;
+}

@@ -1,0 +1,9 @@
+/* expect: 0x0{15}A, 0x\w{16}, 0x0{8}6E6E6F43, 0x0{8}656D6F53\).*under another tag.*tag Conn, */
+#include <tagpool.h>
+
+int main(void)
+{
+    void *block = tagpool_alloc(TAGPOOL_PAGED, 100, TAGPOOL_TAG('C', 'o', 'n', 'n'));
+    tagpool_free_tag(block, TAGPOOL_TAG('S', 'o', 'm', 'e'));
+    return 0;
+}

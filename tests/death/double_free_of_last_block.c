@@ -1,0 +1,15 @@
+/* expect: 0x0{14}(07|46), .*freed */
+#include <stdlib.h>
+
+enum { BLOCKS = 5000 };
+
+int main(void)
+{
+    static char *blocks[BLOCKS];
+    for (int i = 0; i < BLOCKS; i++)
+        blocks[i] = malloc(64);
+    for (int i = 0; i < BLOCKS; i++)
+        free(blocks[i]);
+    free(blocks[BLOCKS - 1]);
+    return 0;
+}

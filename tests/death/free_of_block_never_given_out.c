@@ -1,0 +1,9 @@
+/* expect: 0x0{14}46, .*no block is allocated */
+#include <stdlib.h>
+
+int main(void)
+{
+    char *block = malloc(4096);
+    free(block + 4 * 4096);
+    return 0;
+}

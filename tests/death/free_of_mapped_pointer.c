@@ -1,0 +1,9 @@
+/* expect: 0x0{14}42, 0x0000([0-9A-F]{12}), .*no pool ever gave out.*pointer 0x\1, page 0x\1 */
+#include <stdlib.h>
+#include <sys/mman.h>
+
+int main(void)
+{
+    free(mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    return 0;
+}

@@ -1,0 +1,142 @@
+#include "launch.h"
+#include "memory.h"
+#include "report.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- options ---- */
+
+int launch_set_tags(void *context, const char *value)
+{
+    struct launch *launch = context;
+    if (strcmp(value, "module") != 0 && strcmp(value, "site") != 0)
+        return report_usage("--tags=%s is not known: say --tags=module or --tags=site.", value);
+    launch->tags = value;
+    return 0;
+}
+
+int launch_set_through(void *context, const char *value)
+{
+    struct launch *launch = context;
+    if (value[0] == '\0' || value[strcspn(value, " \t\n'\"\\$")] != '\0')
+        return report_usage("--through=%s is no list of libraries: say --through=libfoo.so.1,libbar.so.", value);
+    char *list = launch->through == NULL ? memory_copy_text(value) : memory_format("%s,%s", launch->through, value);
+    free(launch->through);
+    launch->through = list;
+    return 0;
+}
+
+void launch_free(struct launch *launch)
+{
+    free(launch->through);
+    launch->through = NULL;
+}
+
+/* ---- the module ---- */
+
+/*
+ * Where the module lies, seen from this program's directory: installed, then in the build tree.  A libdir outside
+ * the prefix is absolute.
+ */
+static const char *const launch_places[] = {
+    TAGPOOL_LIBDIR_NAME "/tagpool/",
+    "lib/tagpool/",
+    "lib/x86_64-linux-gnu/tagpool/",
+    "preload/",
+};
+
+/* Directory of this program's parent directory: PREFIX of PREFIX/bin/tagpool. */
+static int launch_find_prefix(char prefix[PATH_MAX])
+{
+    ssize_t length = readlink("/proc/self/exe", prefix, PATH_MAX - 1);
+    if (length <= 0)
+        return 0;
+    prefix[length] = '\0';
+    for (int up = 0; up < 2; up++) {
+        char *slash = strrchr(prefix, '/');
+        if (slash == NULL)
+            return 0;
+        *slash = '\0';
+    }
+    return 1;
+}
+
+static char *launch_find_installed(void)
+{
+    char prefix[PATH_MAX], found[PATH_MAX];
+    if (!launch_find_prefix(prefix))
+        return NULL;
+    for (size_t i = 0; i < sizeof(launch_places) / sizeof(launch_places[0]); i++) {
+        const char *place = launch_places[i];
+        char *path = memory_format("%s%s%s" LAUNCH_MODULE, place[0] == '/' ? "" : prefix, place[0] == '/' ? "" : "/",
+                                   place);
+        int is_there = realpath(path, found) != NULL && access(found, R_OK) == 0;
+        free(path);
+        if (is_there)
+            return memory_copy_text(found);
+    }
+    return NULL;
+}
+
+/* The module's path, or NULL after a sentence. */
+static char *launch_find_module(void)
+{
+    char found[PATH_MAX];
+    const char *given = getenv("TAGPOOL_PRELOAD");
+    if (given != NULL && given[0] != '\0') {
+        if (realpath(given, found) != NULL && access(found, R_OK) == 0)
+            return memory_copy_text(found);
+        report("TAGPOOL_PRELOAD names %s, which cannot be read: correct or unset it.", given);
+        return NULL;
+    }
+    char *path = launch_find_installed();
+    if (path == NULL)
+        report("cannot find " LAUNCH_MODULE " where tagpool was installed: install it anew, or set TAGPOOL_PRELOAD to"
+               " its path.");
+    return path;
+}
+
+/* ---- the variables ---- */
+
+/* The module, then what the user preloads already, but for the module; blanks between entries become colons. */
+static char *launch_preload_list(const char *module)
+{
+    const char *before = getenv("LD_PRELOAD");
+    char *list = memory_copy_text(module);
+    char *rest = memory_copy_text(before != NULL ? before : ""), *state = NULL;
+    for (char *entry = strtok_r(rest, ": \n", &state); entry != NULL; entry = strtok_r(NULL, ": \n", &state)) {
+        if (strcmp(entry, module) == 0)
+            continue;
+        char *longer = memory_format("%s:%s", list, entry);
+        free(list);
+        list = longer;
+    }
+    free(rest);
+    return list;
+}
+
+int launch_each_variable(const struct launch *launch,
+                         void (*set)(const char *name, const char *value, void *context), void *context)
+{
+    char *module = launch_find_module();
+    if (module == NULL)
+        return STATUS_NO_MODULE;
+    if (module[strcspn(module, ": \n")] != '\0') {
+        report("%s has a blank or a colon in its path, which LD_PRELOAD cannot hold: move it.", module);
+        free(module);
+        return STATUS_NO_MODULE;
+    }
+    char *list = launch_preload_list(module);
+    set("LD_PRELOAD", list, context);
+    if (launch->tags != NULL)
+        set("TAGPOOL_TAGS", strcmp(launch->tags, "site") == 0 ? launch->tags : NULL, context);
+    if (launch->through != NULL)
+        set("TAGPOOL_THROUGH", launch->through, context);
+    free(list);
+    free(module);
+    return 0;
+}

@@ -22,7 +22,7 @@ static new_handler new_current_handler(void)
     return get != NULL ? get() : NULL;
 }
 
-static void new_throw(void)
+static __attribute__((noreturn)) void new_throw(void)
 {
     void (*throw_bad_alloc)(void) = (void (*)(void))(uintptr_t)new_library_symbol("_ZSt17__throw_bad_allocv");
     if (throw_bad_alloc != NULL)
@@ -30,35 +30,58 @@ static void new_throw(void)
     abort();
 }
 
+/* Which operator was called: the plain or the aligned one; and the C++ library's name of a form that may not throw. */
+struct new_form {
+    size_t alignment; /* 0: plain */
+    const char *nothrow;
+};
+
+/*
+ * A handler may throw, and a form that returns null must catch that, which C cannot: the C++ library's own form calls
+ * our throwing one inside a try block.
+ */
+static void *new_by_library(size_t size, const struct new_form *form)
+{
+    static const char nothrow_tag;
+    void *function = dlsym(RTLD_NEXT, form->nothrow);
+    if (function == NULL)
+        return NULL;
+    if (form->alignment != 0)
+        return ((void *(*)(size_t, size_t, const void *))(uintptr_t)function)(size, form->alignment, &nothrow_tag);
+    return ((void *(*)(size_t, const void *))(uintptr_t)function)(size, &nothrow_tag);
+}
+
 /* [new.delete.single]: call the handler and try again, while there is one. */
-static TP_NOINLINE void *new_slow(size_t size, size_t alignment, bool throws, struct tp_call call)
+static TP_NOINLINE void *new_slow(size_t size, struct new_form form, struct tp_call call)
 {
     for (;;) {
-        void *block = preload_alloc_slow(size, alignment, call);
+        void *block = preload_alloc_slow(size, tp_max(form.alignment, PRELOAD_ALIGNMENT), call);
         if (block != NULL)
             return block;
         new_handler handler = new_current_handler();
-        if (handler == NULL && throws)
-            new_throw();
+        if (form.nothrow != NULL)
+            return handler != NULL ? new_by_library(size, &form) : NULL;
         if (handler == NULL)
-            return NULL;
+            new_throw();
         handler();
     }
 }
 
-#define NEW(name, throws, ...)                                                                                         \
+#define NEW(name, nothrow, ...)                                                                                        \
     EXPORT void *name(size_t size, ##__VA_ARGS__);                                                                     \
     EXPORT void *name(size_t size, ##__VA_ARGS__)                                                                      \
     {                                                                                                                  \
         void *block = PRELOAD_FAST(size);                                                                              \
-        return TP_LIKELY(block != NULL) ? block : new_slow(size, PRELOAD_ALIGNMENT, throws, TP_CALL_HERE());           \
+        if (TP_LIKELY(block != NULL))                                                                                  \
+            return block;                                                                                              \
+        return new_slow(size, (struct new_form){0, nothrow}, TP_CALL_HERE());                                          \
     }
 
-#define NEW_ALIGNED(name, throws, ...)                                                                                 \
+#define NEW_ALIGNED(name, nothrow, ...)                                                                                \
     EXPORT void *name(size_t size, size_t alignment, ##__VA_ARGS__);                                                   \
     EXPORT void *name(size_t size, size_t alignment, ##__VA_ARGS__)                                                    \
     {                                                                                                                  \
-        return new_slow(size, tp_max(alignment, PRELOAD_ALIGNMENT), throws, TP_CALL_HERE());                           \
+        return new_slow(size, (struct new_form){alignment, nothrow}, TP_CALL_HERE());                                  \
     }
 
 #define DELETE(name, ...)                                                                                              \
@@ -70,14 +93,14 @@ static TP_NOINLINE void *new_slow(size_t size, size_t alignment, bool throws, st
 
 #define UNUSED __attribute__((unused))
 
-NEW(_Znwm, true)
-NEW(_Znam, true)
-NEW(_ZnwmRKSt9nothrow_t, false, const void *tag UNUSED)
-NEW(_ZnamRKSt9nothrow_t, false, const void *tag UNUSED)
-NEW_ALIGNED(_ZnwmSt11align_val_t, true)
-NEW_ALIGNED(_ZnamSt11align_val_t, true)
-NEW_ALIGNED(_ZnwmSt11align_val_tRKSt9nothrow_t, false, const void *tag UNUSED)
-NEW_ALIGNED(_ZnamSt11align_val_tRKSt9nothrow_t, false, const void *tag UNUSED)
+NEW(_Znwm, NULL)
+NEW(_Znam, NULL)
+NEW(_ZnwmRKSt9nothrow_t, "_ZnwmRKSt9nothrow_t", const void *tag UNUSED)
+NEW(_ZnamRKSt9nothrow_t, "_ZnamRKSt9nothrow_t", const void *tag UNUSED)
+NEW_ALIGNED(_ZnwmSt11align_val_t, NULL)
+NEW_ALIGNED(_ZnamSt11align_val_t, NULL)
+NEW_ALIGNED(_ZnwmSt11align_val_tRKSt9nothrow_t, "_ZnwmSt11align_val_tRKSt9nothrow_t", const void *tag UNUSED)
+NEW_ALIGNED(_ZnamSt11align_val_tRKSt9nothrow_t, "_ZnamSt11align_val_tRKSt9nothrow_t", const void *tag UNUSED)
 
 DELETE(_ZdlPv)
 DELETE(_ZdaPv)

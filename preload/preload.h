@@ -16,8 +16,8 @@
 
 /* A block for the caller of the entry point this stands in, or NULL: take the slow path. */
 #define PRELOAD_FAST(size)                                                                                             \
-    tp_alloc_fast(tp_site_key(TP_KEY_CALL, (uintptr_t)__builtin_return_address(0) & tp_site_mask), TP_TABLE_PACKED,    \
-                  (size))
+    tp_alloc_fast(tp_site_key(TP_KEY_CALL, tp_site_call_value((uintptr_t)__builtin_return_address(0))),                \
+                  TP_TABLE_PACKED, (size))
 
 /* errno ENOMEM and NULL when memory is exhausted. */
 void *preload_alloc_slow(size_t size, size_t alignment, struct tp_call call);

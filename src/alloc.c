@@ -62,7 +62,7 @@ static void free_large(struct tp_page *span, void *p)
         stop_middle(span, p);
     /* Two threads may free it at once: one of them is wrong, and is told. */
     if (__atomic_exchange_n(word, TP_OWNER_NONE, __ATOMIC_ACQ_REL) == TP_OWNER_NONE)
-        tp_stop(TP_CALLER_FREED_TWICE, 0, 0, (uintptr_t)p, p, tp_tags[span->slot].tag);
+        tp_stop(TP_CALLER_FREED_TWICE, 0, tp_tags[span->slot].tag, (uintptr_t)p, p, tp_tags[span->slot].tag);
     tp_account_free_direct(span->slot, span->large_size);
     tp_tag_charge(span->slot, -(int64_t)span->large_size);
     __atomic_fetch_sub(&tp_segment->touched_bytes, span->large_size, __ATOMIC_RELAXED);

@@ -14,12 +14,12 @@
 #define HEAP_OWN_ALLOCS 256
 
 /* Blocks of a mixed page, at most: its side array stays small. */
-#define HEAP_MIXED_BLOCKS 512
+#define HEAP_MIXED_BLOCKS 256
 
 /* An empty page stays current for the next call unless it holds more than this. */
 #define HEAP_KEEP_BYTES (128 * TP_KIB)
 
-/* A block in a side array that was freed by another thread and is on its way home. */
+/* A block in a side array that was freed: on its way home, or at home and not given out again. */
 #define SIDE_FREED 0x8000u
 
 /* --- cold slots ----------------------------------------------------------------------------------------------- */
@@ -70,15 +70,25 @@ static struct tp_heap *heap_create(struct tp_thread *thread, uint32_t slot, enum
     return heap;
 }
 
+/* What threads before this one have earned: pages that they left wait to be claimed. */
+static struct tp_heap *heap_left_behind(uint32_t slot)
+{
+    return __atomic_load_n(&tp_thread_orphans->slots[slot].heap, __ATOMIC_ACQUIRE);
+}
+
 static struct tp_heap *heap_of_slot(struct tp_thread *thread, uint32_t slot)
 {
     struct tp_thread_slot *entry = &thread->slots[slot];
-    if (entry->heap == NULL) {
-        entry->heap = heap_create(thread, slot, (enum tp_layout)tp_tags[slot].layout);
-        if (slot >= thread->slots_used)
-            thread->slots_used = slot + 1;
-    }
-    return entry->heap;
+    if (entry->heap != NULL)
+        return entry->heap;
+    struct tp_heap *heap = heap_create(thread, slot, (enum tp_layout)tp_tags[slot].layout);
+    const struct tp_heap *left = heap_left_behind(slot);
+    if (heap != NULL && left != NULL)
+        heap->owned = tp_peek(&left->owned);
+    if (slot >= thread->slots_used)
+        thread->slots_used = slot + 1;
+    __atomic_store_n(&entry->heap, heap, __ATOMIC_RELEASE);
+    return heap;
 }
 
 static struct tp_heap *heap_mixed(struct tp_thread *thread, enum tp_layout layout)
@@ -400,17 +410,19 @@ uint32_t tp_heap_side_peek(const struct tp_page *page, uint32_t index)
 uint32_t tp_heap_side_take(struct tp_page *page, uint32_t index, const void *p)
 {
     uint16_t slot = tp_peek(&page->side[index]);
-    if (TP_UNLIKELY(slot == TAGPOOL_SEGMENT_NO_SLOT || (slot & SIDE_FREED) != 0))
-        tp_stop(TP_CALLER_FREED_TWICE, 0, 0, (uintptr_t)p, p, tp_tags[slot & ~SIDE_FREED].tag);
+    uint32_t tag = tp_tags[slot & ~SIDE_FREED].tag;
+    if (TP_UNLIKELY(slot == TAGPOOL_SEGMENT_NO_SLOT))
+        tp_stop(TP_CALLER_INVALID, (uintptr_t)p, 0, 0, p, 0);
+    if (TP_UNLIKELY((slot & SIDE_FREED) != 0))
+        tp_stop(TP_CALLER_FREED_TWICE, 0, tag, (uintptr_t)p, p, tag);
     tp_poke(&page->side[index], (uint16_t)(slot | SIDE_FREED));
     return slot;
 }
 
-static void heap_side_clear(struct tp_page *page, const void *block)
+/* The mark stays until the block is given out again: a second free is told from a first by it. */
+static void heap_side_note_put(struct tp_page *page, const void *block)
 {
-    uint32_t index = tp_page_index(page, block);
-    uint32_t slot = page->side[index] & ~SIDE_FREED;
-    tp_poke(&page->side[index], TAGPOOL_SEGMENT_NO_SLOT);
+    uint32_t slot = page->side[tp_page_index(page, block)] & ~SIDE_FREED;
     struct tp_heap *heap = page->heap->thread->slots[slot].heap;
     if (heap != NULL && heap->mixed_live[page->class] > 0)
         heap->mixed_live[page->class]--;
@@ -434,12 +446,10 @@ static void heap_note_mixed(struct tp_heap *heap, unsigned class)
 
 /* --- the interface -------------------------------------------------------------------------------------------- */
 
-static void *heap_alloc_cold(struct tp_thread *thread, uint32_t slot, unsigned class)
+static struct tp_heap *heap_once_warm(struct tp_thread *thread, uint32_t slot)
 {
-    void *block = heap_alloc_mixed(thread, slot, class);
-    if (block != NULL && ++thread->slots[slot].cold_allocs >= HEAP_WARM_ALLOCS)
-        heap_of_slot(thread, slot);
-    return block;
+    bool warm = ++thread->slots[slot].cold_allocs >= HEAP_WARM_ALLOCS || heap_left_behind(slot) != NULL;
+    return warm ? heap_of_slot(thread, slot) : NULL;
 }
 
 static void *heap_alloc_owned(struct tp_heap *heap, unsigned class)
@@ -454,12 +464,12 @@ static void *heap_alloc_owned(struct tp_heap *heap, unsigned class)
 void *tp_heap_alloc(struct tp_thread *thread, uint32_t slot, unsigned class)
 {
     struct tp_heap *heap = thread->slots[slot].heap;
-    if (heap == NULL)
-        return heap_alloc_cold(thread, slot, class);
-    if (heap->owned >> class & 1)
+    if (TP_UNLIKELY(heap == NULL))
+        heap = heap_once_warm(thread, slot);
+    if (heap != NULL && (heap->owned >> class & 1))
         return heap_alloc_owned(heap, class);
     void *block = heap_alloc_mixed(thread, slot, class);
-    if (block != NULL)
+    if (block != NULL && heap != NULL)
         heap_note_mixed(heap, class);
     return block;
 }
@@ -474,22 +484,23 @@ static bool heap_is_kept(const struct tp_heap *heap, const struct tp_page *page)
 void tp_heap_emptied(struct tp_page *page)
 {
     if (TP_UNLIKELY(page->used != 0))
-        tp_stop(TP_CALLER_FREED_TWICE, 0, 0, (uintptr_t)page->free, page->free, tp_tags[page->slot].tag);
+        tp_stop(TP_CALLER_FREED_TWICE, 0, tp_tags[page->slot].tag, (uintptr_t)page->free, page->free,
+                tp_tags[page->slot].tag);
     heap_charge(page);
     if (!heap_is_kept(page->heap, page))
         heap_retire_page(page);
 }
 
-static void heap_side_clear_list(struct tp_page *page, const struct tp_block *block, uint32_t count)
+static void heap_side_note_list(struct tp_page *page, const struct tp_block *block, uint32_t count)
 {
     for (; count > 0; count--, block = block->next)
-        heap_side_clear(page, block);
+        heap_side_note_put(page, block);
 }
 
 void tp_heap_put(struct tp_page *page, struct tp_block *first, struct tp_block *last, uint32_t count)
 {
     if (TP_UNLIKELY(tp_page_is_mixed(page)))
-        heap_side_clear_list(page, first, count);
+        heap_side_note_list(page, first, count);
     bool emptied = tp_page_push_list(page, first, last, count);
     if (page->is_full)
         heap_open_page(page->heap, page);
@@ -515,7 +526,7 @@ static bool heap_orphan(struct tp_heap *heap)
                                              : heap_of_slot(tp_thread_orphans, heap->slot);
     if (to == NULL)
         return false;
-    to->owned |= heap->owned;
+    tp_poke(&to->owned, to->owned | heap->owned);
     while (heap->full != NULL)
         heap_orphan_page(heap->full, to);
     for (unsigned class = 0; class < TP_CLASS_LIMIT; class++)

@@ -76,13 +76,13 @@ struct tp_page {
     uint8_t is_new;     /* no byte of it was touched since the system gave it */
     uint32_t capacity;  /* blocks there can be */
     uint32_t units;     /* of the page, the large block, or the free run that begins (or ends) here */
-    uint16_t *side;     /* mixed pages: slot of each live block, 0 of each free one */
+    uint16_t *side;     /* mixed pages: slot of each block, marked where it is free */
     size_t large_size;  /* block bytes of a large block */
     uint64_t freed_ms;  /* when a free run became free */
 };
 
 /* Descriptors are so much larger than rows. */
-#define TP_PAGE_ROW_SHIFT 2
+#define TP_PAGE_ROW_SHIFT 1
 
 _Static_assert(sizeof(struct tp_page) == 128, "two cache lines");
 _Static_assert(sizeof(struct tp_page) >> TP_PAGE_ROW_SHIFT == sizeof(struct tagpool_segment_row), "row_bias");

@@ -15,7 +15,7 @@
 /* A gate's table grows when this many lookups missed since it last did. */
 #define SITE_GROW_MISSES 1024
 
-uintptr_t tp_site_mask = ~(uintptr_t)(TP_OS_PAGE - 1);
+unsigned tp_site_shift = TP_OS_PAGE_SHIFT;
 
 /* Libraries that act for their callers, by the beginning of their file names.  The list ends by NULL. */
 #define SITE_THROUGH_MAX 32
@@ -125,7 +125,7 @@ static uint32_t site_slot_of_pc(uintptr_t pc)
     const char *name = site_library_name(&object);
     if (site_is_transparent(name))
         return TP_SLOT_TRANSPARENT;
-    if (tp_site_mask != ~(uintptr_t)0)
+    if (tp_site_shift != 0)
         return tp_tag_open_named(name, TAGPOOL_SEGMENT_MODULE);
     char buffer[TAGPOOL_SEGMENT_NAME];
     struct tp_text text = {.at = buffer, .size = sizeof(buffer) - 20};
@@ -144,7 +144,7 @@ static uint32_t site_at(struct tp_thread *thread, uintptr_t pc)
     uint32_t slot;
     if (thread == NULL)
         return site_slot_of_pc(pc);
-    uint64_t key = tp_site_key(TP_KEY_CALL, pc & tp_site_mask);
+    uint64_t key = tp_site_key(TP_KEY_CALL, tp_site_call_value(pc));
     if (site_look_up(thread, key, &slot))
         return slot;
     slot = site_slot_of_pc(pc);
@@ -209,7 +209,7 @@ uint32_t tp_site_slot_of_tag(struct tp_thread *thread, uint32_t tag, enum tp_lay
     if (thread == NULL)
         return tp_tag_open(tag, layout);
     site_check_epoch(thread->gate);
-    uint64_t key = tp_site_key(TP_KEY_TAG, (uint64_t)layout << 32 | tag);
+    uint64_t key = tp_site_key(TP_KEY_TAG, tp_site_tag_value(tag, layout));
     if (site_look_up(thread, key, &slot))
         return slot;
     slot = tp_tag_open(tag, layout);
@@ -264,7 +264,7 @@ void tp_site_init(void)
     const char *tags = getenv("TAGPOOL_TAGS");
     const char *through = getenv("TAGPOOL_THROUGH");
     if (tags != NULL && strcmp(tags, "site") == 0)
-        tp_site_mask = ~(uintptr_t)0;
+        tp_site_shift = 0;
     if (through != NULL)
         site_read_through(through);
 }

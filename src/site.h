@@ -26,8 +26,20 @@
 #define TP_KEY_HANDLE (UINT64_C(2) << 48)
 #define TP_KEY_TAG (UINT64_C(3) << 48)
 
-/* Bits of a return address that tell callers apart: its OS page, or all. */
-extern uintptr_t tp_site_mask;
+/* Low bits of a return address that do not tell callers apart: those within an OS page, or none. */
+extern unsigned tp_site_shift;
+
+/* The value of a call's key.  The low bits of a value choose the set, so they are the ones that differ most. */
+TP_INLINE uint64_t tp_site_call_value(uintptr_t pc)
+{
+    return pc >> tp_site_shift;
+}
+
+/* Programmers' tags differ in their last characters. */
+TP_INLINE uint64_t tp_site_tag_value(uint32_t tag, enum tp_layout layout)
+{
+    return (uint64_t)layout << 32 | __builtin_bswap32(tag);
+}
 
 TP_INLINE uint64_t tp_site_key(uint64_t kind, uint64_t value)
 {
@@ -36,8 +48,7 @@ TP_INLINE uint64_t tp_site_key(uint64_t kind, uint64_t value)
 
 TP_INLINE struct tp_site_entry *tp_site_set(struct tp_gate *gate, uint64_t key)
 {
-    uint64_t hash = key * UINT64_C(0x9e3779b97f4a7c15) >> 32;
-    return (struct tp_site_entry *)((char *)gate->sites + (hash & gate->mask));
+    return (struct tp_site_entry *)((char *)gate->sites + (key * TP_GATE_WAYS * sizeof(*gate->sites) & gate->mask));
 }
 
 /* The entry that an earlier call made; NULL: ask tp_site_slot_of_*. */

@@ -24,7 +24,7 @@ struct tp_space {
     uint64_t *owners;     /* who may free blocks of a unit without asking: see page.h */
     struct tp_page *pages;
     struct tagpool_segment_row *rows; /* shared counters, one row a unit */
-    uintptr_t row_bias;               /* a page's row: its descriptor's address / 4 + this */
+    uintptr_t row_bias;               /* a page's row: its descriptor's address / 2 + this */
 };
 extern struct tp_space tp_space;
 

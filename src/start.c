@@ -13,7 +13,7 @@
 #include <string.h>
 
 static uint32_t start_done;
-static bool start_may_publish;
+static uint32_t start_may_publish;
 
 static void start_fail(const char *what)
 {
@@ -64,13 +64,13 @@ void tp_start(void)
         __atomic_store_n(&start_done, 1, __ATOMIC_RELEASE);
     }
     tp_unlock(TP_LOCK_START);
-    if (start_may_publish)
+    if (tp_peek(&start_may_publish))
         start_publish();
 }
 
 void tp_start_may_publish(void)
 {
-    start_may_publish = true;
+    tp_poke(&start_may_publish, 1);
     if (__atomic_load_n(&start_done, __ATOMIC_ACQUIRE))
         start_publish();
 }

@@ -69,7 +69,7 @@ static TP_NOINLINE void *alloc_slow(tagpool_kind_t kind, size_t alignment, size_
 
 void *tagpool_alloc(tagpool_kind_t kind, size_t size, tagpool_tag_t tag)
 {
-    uint64_t value = (uint64_t)layout_of(kind) << 32 | tag;
+    uint64_t value = tp_site_tag_value(tag, layout_of(kind));
     void *block = kind_is_known(kind) ? tp_alloc_fast(tp_site_key(TP_KEY_TAG, value), TP_TABLE_POOL, size) : NULL;
     return TP_LIKELY(block != NULL) ? block : alloc_slow(kind, 16, size, tag);
 }

@@ -40,7 +40,7 @@ static struct tp_gate *thread_gate_at(uint32_t index)
 struct tp_thread *tp_thread_of(uint64_t id)
 {
     uint64_t index = (id >> 4) - TP_OWNER_FIRST_THREAD;
-    return index < thread_next_index ? thread_at((uint32_t)index) : NULL;
+    return index < tp_peek(&thread_next_index) ? thread_at((uint32_t)index) : NULL;
 }
 
 uint32_t tp_thread_count(void)

@@ -156,13 +156,14 @@ struct tagpool_segment_tally {
 struct tagpool_segment_row {
     uint64_t id;
     uint64_t allocs_total;
-    uint64_t reserved;
+    uint64_t reserved0;
     uint64_t frees_total;
+    uint64_t reserved1[4]; /* a cache line each: neighbouring units may belong to two threads */
 };
 
 _Static_assert(sizeof(struct tagpool_segment_header) <= TAGPOOL_SEGMENT_PAGE, "the header is one OS page");
 _Static_assert(sizeof(struct tagpool_segment_slot) == 256, "ABI");
 _Static_assert(sizeof(struct tagpool_segment_tally) == 64, "ABI");
-_Static_assert(sizeof(struct tagpool_segment_row) == 32, "ABI");
+_Static_assert(sizeof(struct tagpool_segment_row) == 64, "ABI");
 
 #endif

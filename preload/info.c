@@ -23,7 +23,7 @@ static struct tp_census_sum info_total(void)
     struct tp_census_sum total = {0};
     struct tp_census_sum sums[INFO_STEP];
     tp_thread_self();
-    if (tp_census_open(&view, tp_segment, tp_segment->file_size) != 0)
+    if (tp_census_open(&view, tp_segment, tp_segment_size()) != 0)
         return total;
     uint32_t limit = tp_census_slot_limit(&view);
     for (uint32_t first = 0; first < limit; first += INFO_STEP) {
@@ -48,7 +48,7 @@ EXPORT struct mallinfo2 mallinfo2(void)
     struct tp_census_sum total = info_total();
     size_t live = tp_census_live_bytes(&total);
     size_t large = total.large_alloc_bytes - total.large_free_bytes;
-    size_t held = tp_peek(&tp_segment->touched_bytes) + tp_span_dirty_bytes();
+    size_t held = tp_peek(&tp_segment->touched_bytes);
     return (struct mallinfo2){
         .arena = tp_max(held, live) - large,
         .hblks = total.large_allocs - total.large_frees,

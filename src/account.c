@@ -97,14 +97,12 @@ void tp_account_resize_direct(uint32_t slot, size_t from, size_t to)
 /* Odd: numbers are on their way into the slot.  Partner of the reader's acquire loads (G2). */
 static void account_fold_begin(struct tagpool_segment_slot *shared)
 {
-    tp_poke(&shared->sequence, shared->sequence + 1);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&shared->sequence, 1, __ATOMIC_SEQ_CST);
 }
 
 static void account_fold_end(struct tagpool_segment_slot *shared)
 {
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    tp_publish(&shared->sequence, shared->sequence + 1);
+    __atomic_fetch_add(&shared->sequence, 1, __ATOMIC_SEQ_CST);
 }
 
 static void account_add(struct tagpool_segment_slot *shared, uint64_t allocs, uint64_t frees, uint64_t alloc_bytes,
@@ -156,9 +154,9 @@ void tp_account_assign(struct tp_page *page)
 
 /* --- the end of a thread -------------------------------------------------------------------------------------- */
 
-static void account_fold_tally(struct tagpool_segment_tally *tally)
+static void account_fold_tally(struct tagpool_segment_tally *tally, uint32_t slot)
 {
-    struct tagpool_segment_slot *shared = &tp_segment_slots[tally->slot];
+    struct tagpool_segment_slot *shared = &tp_segment_slots[slot];
     account_fold_begin(shared);
     account_add(shared, tally->allocs_total, tally->frees_total, tally->alloc_bytes_total, tally->free_bytes_total);
     tp_poke(&tally->slot, TAGPOOL_SEGMENT_NO_SLOT);
@@ -176,7 +174,7 @@ void tp_account_fold(struct tp_thread *thread)
         struct tagpool_segment_tally *tally = thread->slots[slot].tally;
         if (tally == NULL)
             continue;
-        account_fold_tally(tally);
+        account_fold_tally(tally, slot);
         thread->slots[slot].tally = NULL;
         account_free_tallies[account_free_count++] = (uint32_t)(tally - tp_segment_tallies);
     }

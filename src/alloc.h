@@ -19,7 +19,7 @@ void *tp_alloc_zeroed(struct tp_thread *thread, uint32_t slot, size_t size);
 /* Free a block the fast path did not take, NULL included.  Keeps errno.  Stops on what is not a live block. */
 void tp_free_slow(void *block);
 
-/* What there is to know of a live block; stops on anything else but NULL. */
+/* What there is to know of a live block, never NULL; stops where no block is, as far as its place tells. */
 struct tp_block_info {
     struct tp_page *page;
     size_t size;

@@ -51,6 +51,17 @@ void tp_stop(enum tp_bad_caller rule, uintptr_t p2, uintptr_t p3, uintptr_t p4, 
     abort();
 }
 
+void tp_fail(const char *what)
+{
+    char buffer[256];
+    struct tp_text text = {.at = buffer, .size = sizeof(buffer)};
+    tp_text_add(&text, "tagpool: ");
+    tp_text_add(&text, what);
+    tp_text_char(&text, '\n');
+    tp_os_write_stderr(text.at, text.length);
+    abort();
+}
+
 void tp_assert_failed(const char *invariant, const char *file, int line)
 {
     char buffer[256];

@@ -24,4 +24,7 @@ enum tp_bad_caller {
 void tp_stop(enum tp_bad_caller rule, uintptr_t p2, uintptr_t p3, uintptr_t p4, const void *address, uint32_t tag)
     __attribute__((noreturn, cold));
 
+/* Not a rule that anyone broke: the process cannot go on.  `what` ends the line. */
+void tp_fail(const char *what) __attribute__((noreturn, cold));
+
 #endif

@@ -9,7 +9,7 @@
 /* Allocations after which a cold slot gets a heap. */
 #define HEAP_WARM_ALLOCS 32
 
-/* A class gets pages of its own when so many bytes of it are live, or after so many calls.  (Measured: bench/tags.) */
+/* A class gets pages of its own when so many bytes of it are live, or after so many calls.  */
 #define HEAP_OWN_BYTES (2 * TP_OS_PAGE)
 #define HEAP_OWN_ALLOCS 256
 

@@ -53,11 +53,12 @@ void tp_os_unlink(const char *path);
 /* Have the pages of a shared mapping made now: an error here instead of SIGBUS later. */
 int tp_os_populate(void *addr, size_t size);
 
-/* Put fresh private memory over a range, whatever was there. */
+/* Put fresh private memory, or private space to commit later, over a range, whatever was there. */
 int tp_os_map_private_at(void *addr, size_t size);
+int tp_os_reserve_private_at(void *addr, size_t size);
 
-/* Move a private mapping over another range, replacing what was there. */
-int tp_os_move(void *from, void *to, size_t size);
+/* A variable of the environment, or NULL.  getenv may have been replaced by a function that allocates. */
+const char *tp_os_environment(const char *name);
 
 /* Read at most size - 1 bytes of a small file and end them by NUL; the length or a negative errno. */
 int tp_os_read_file(const char *path, char *buffer, size_t size);

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -102,9 +103,19 @@ static int os_resize(int fd, size_t size)
     return (int)os_call(SYS_ftruncate, fd, (long)size, 0, 0, 0, 0);
 }
 
+/* A program started without stdin, stdout or stderr must not find a file of ours in their place. */
+static int os_move_up(int fd)
+{
+    if (fd < 0 || fd > STDERR_FILENO)
+        return fd;
+    int moved = (int)os_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1, 0, 0, 0);
+    tp_os_close(fd);
+    return moved;
+}
+
 int tp_os_memory_file(size_t size)
 {
-    int fd = (int)os_call(SYS_memfd_create, (long)"tagpool", MFD_CLOEXEC, 0, 0, 0, 0);
+    int fd = os_move_up((int)os_call(SYS_memfd_create, (long)"tagpool", MFD_CLOEXEC, 0, 0, 0, 0));
     if (fd < 0)
         return fd;
     int error = os_resize(fd, size);
@@ -116,7 +127,7 @@ int tp_os_memory_file(size_t size)
 
 int tp_os_file_create(const char *directory, size_t size)
 {
-    int fd = (int)os_call(SYS_openat, AT_FDCWD, (long)directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600, 0, 0);
+    int fd = os_move_up((int)os_call(SYS_openat, AT_FDCWD, (long)directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600, 0, 0));
     if (fd < 0)
         return fd;
     int error = os_resize(fd, size);
@@ -165,15 +176,15 @@ int tp_os_populate(void *addr, size_t size)
     return os_madvise(addr, size, MADV_POPULATE_WRITE);
 }
 
-int tp_os_map_private_at(void *addr, size_t size)
+int tp_os_reserve_private_at(void *addr, size_t size)
 {
-    long p = os_mmap(addr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+    long p = os_mmap(addr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
     return os_is_error(p) ? (int)p : 0;
 }
 
-int tp_os_move(void *from, void *to, size_t size)
+int tp_os_map_private_at(void *addr, size_t size)
 {
-    long p = os_call(SYS_mremap, (long)from, (long)size, (long)size, MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0);
+    long p = os_mmap(addr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
     return os_is_error(p) ? (int)p : 0;
 }
 
@@ -226,11 +237,11 @@ void tp_os_futex_wake(uint32_t *word)
     os_call(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
 }
 
-/* The C library answers these from the vDSO: no system call. */
+/* By system call: libraries that fake the time replace clock_gettime, and may allocate in it. */
 static uint64_t os_clock_ns(clockid_t clock)
 {
     struct timespec now = {0, 0};
-    clock_gettime(clock, &now);
+    os_call(SYS_clock_gettime, clock, (long)&now, 0, 0, 0, 0);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
@@ -262,9 +273,7 @@ uint32_t tp_os_user_id(void)
 uint64_t tp_os_pid_namespace(void)
 {
     struct stat status;
-    int saved = errno;
-    int result = fstatat(AT_FDCWD, "/proc/self/ns/pid", &status, 0);
-    errno = saved;
+    long result = os_call(SYS_newfstatat, AT_FDCWD, (long)"/proc/self/ns/pid", (long)&status, 0, 0, 0);
     return result == 0 ? status.st_ino : 0;
 }
 
@@ -289,4 +298,13 @@ size_t tp_os_limit_address_space(void)
 size_t tp_os_limit_locked(void)
 {
     return os_limit(RLIMIT_MEMLOCK);
+}
+
+const char *tp_os_environment(const char *name)
+{
+    size_t length = strlen(name);
+    for (char **entry = environ; entry != NULL && *entry != NULL; entry++)
+        if (strncmp(*entry, name, length) == 0 && (*entry)[length] == '=')
+            return *entry + length + 1;
+    return NULL;
 }

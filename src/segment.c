@@ -1,4 +1,5 @@
 #include "segment.h"
+#include "fatal.h"
 #include "os.h"
 #include "page.h"
 #include "sizeclass.h"
@@ -6,7 +7,6 @@
 #include "text.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct tagpool_segment_header *tp_segment;
@@ -31,6 +31,7 @@ static uint32_t segment_owner;  /* the process that may unlink the name */
 static char segment_path[64];
 static size_t segment_slots_ready;
 static size_t segment_tallies_ready;
+static size_t segment_rows_first[TAGPOOL_SEGMENT_REGIONS];
 static size_t segment_rows_end[TAGPOOL_SEGMENT_REGIONS];
 
 /* --- making --------------------------------------------------------------------------------------------------- */
@@ -91,12 +92,15 @@ static char *segment_map_file(void)
     return NULL;
 }
 
+/* Space for all tables; memory comes as parts are made ready, for where every byte is charged. */
 static char *segment_map_private(void)
 {
     char *base = tp_os_reserve(segment_size);
-    if (base == NULL || tp_os_map_private_at(base, segment_size) != 0)
-        return NULL;
-    return base;
+    if (base != NULL && tp_os_commit(base, SEGMENT_SLOTS_AT + TAGPOOL_SEGMENT_PAGE) == 0)
+        return base;
+    if (base != NULL)
+        tp_os_release(base, segment_size);
+    return NULL;
 }
 
 int tp_segment_init(size_t unit_count)
@@ -113,22 +117,38 @@ int tp_segment_init(size_t unit_count)
     return 0;
 }
 
+size_t tp_segment_size(void)
+{
+    return segment_size;
+}
+
 /* --- parts made ready ----------------------------------------------------------------------------------------- */
 
-/* Populate a part of the mapping; where there is no room for it, it goes private and readers are told. */
+/* Have a part of a file populated; where there is no room for it, it goes private and readers are told. */
+static int segment_populate(void *from, size_t size)
+{
+    if (tp_os_populate(from, size) == 0)
+        return 0;
+    tp_segment->flags |= TAGPOOL_SEGMENT_INCOMPLETE;
+    return tp_os_map_private_at(from, size);
+}
+
 static void segment_ready(void *from, void *to)
 {
+    if (to <= from)
+        return;
     char *first = (char *)((uintptr_t)from & ~(TP_OS_PAGE - 1));
     size_t size = tp_round_up((size_t)((char *)to - first), TP_OS_PAGE);
-    if (!segment_is_file || to <= from || tp_os_populate(first, size) == 0)
-        return;
-    if (tp_os_map_private_at(first, size) == 0)
-        tp_segment->flags |= TAGPOOL_SEGMENT_INCOMPLETE;
+    int error = segment_is_file ? segment_populate(first, size) : tp_os_commit(first, size);
+    if (error != 0)
+        tp_fail("no memory for the accounts");
 }
 
 void tp_segment_rows_ready(unsigned region, size_t from, size_t to)
 {
     segment_ready(&tp_space.rows[from], &tp_space.rows[to]);
+    if (segment_rows_end[region] == 0)
+        segment_rows_first[region] = from;
     segment_rows_end[region] = to;
 }
 
@@ -240,16 +260,15 @@ void tp_segment_retire(void)
 /* --- fork ----------------------------------------------------------------------------------------------------- */
 
 /* Header and slots as they were, without numbers: those belong to the parent. */
-static void segment_copy_names(char *to)
+static void segment_copy_names(char *to, size_t slots_used)
 {
     struct tagpool_segment_header *header = (struct tagpool_segment_header *)to;
     struct tagpool_segment_slot *slots = (struct tagpool_segment_slot *)(to + SEGMENT_SLOTS_AT);
-    size_t used = tp_min(tp_peek(&tp_segment->slots_used_total), TP_SLOT_COUNT);
     *header = *tp_segment;
     header->flags = (header->flags & TAGPOOL_SEGMENT_SLOTS_FULL) | TAGPOOL_SEGMENT_FORKED;
     header->tallies_used_total = 1;
     memcpy(to + TAGPOOL_SEGMENT_PAGE, tp_segment_control, sizeof(*tp_segment_control));
-    for (size_t i = 1; i < used; i++) {
+    for (size_t i = 1; i < slots_used; i++) {
         slots[i].tag = tp_segment_slots[i].tag;
         slots[i].used = tp_segment_slots[i].used;
         slots[i].kind = tp_segment_slots[i].kind;
@@ -258,21 +277,38 @@ static void segment_copy_names(char *to)
     }
 }
 
+/* Private memory in the mapping's place, as far as it is in use; what it holds is gone. */
+static int segment_replace(void)
+{
+    int error = tp_os_reserve_private_at(tp_segment, segment_size);
+    if (error != 0)
+        return error;
+    segment_is_file = false;
+    segment_ready(tp_segment, tp_segment_slots + segment_slots_ready);
+    for (unsigned i = 0; i < TAGPOOL_SEGMENT_REGIONS; i++)
+        if (segment_rows_end[i] != 0)
+            segment_ready(&tp_space.rows[segment_rows_first[i]], &tp_space.rows[segment_rows_end[i]]);
+    return 0;
+}
+
 void tp_segment_detach(void)
 {
-    char *fresh = segment_map_private();
-    if (fresh != NULL)
-        segment_copy_names(fresh);
-    /* Without memory for a copy the names are lost; the parent's numbers must not be touched in any case. */
-    if (fresh == NULL || tp_os_move(fresh, tp_segment, segment_size) != 0)
-        if (tp_os_map_private_at(tp_segment, segment_size) != 0)
-            abort();
+    size_t slots_used = tp_min(tp_peek(&tp_segment->slots_used_total), segment_slots_ready);
+    size_t size = tp_round_up(SEGMENT_SLOTS_AT + slots_used * sizeof(struct tagpool_segment_slot), TP_OS_PAGE);
+    char *copy = tp_os_reserve(size);
+    if (copy == NULL || tp_os_commit(copy, size) != 0)
+        tp_fail("no memory for a child's accounts");
+    segment_copy_names(copy, slots_used);
+    if (segment_replace() != 0)
+        tp_fail("no memory for a child's accounts");
+    memcpy(tp_segment, copy, size);
+    tp_os_release(copy, size);
     if (segment_fd >= 0)
         tp_os_close(segment_fd);
     segment_fd = -1;
-    segment_is_file = false;
     segment_published = false;
     segment_detached = true;
+    segment_tallies_ready = 0;
 }
 
 static int segment_copy_to_file(int fd)
@@ -312,6 +348,6 @@ void tp_segment_renew(void)
     segment_ready(tp_segment, tp_segment_slots + segment_slots_ready);
     segment_ready(tp_segment_tallies, tp_segment_tallies + segment_tallies_ready);
     for (unsigned i = 0; i < TAGPOOL_SEGMENT_REGIONS; i++)
-        segment_ready(&tp_space.rows[tp_segment->region[i].first], &tp_space.rows[segment_rows_end[i]]);
+        segment_ready(&tp_space.rows[segment_rows_first[i]], &tp_space.rows[segment_rows_end[i]]);
     segment_publish_file(fd);
 }

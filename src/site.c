@@ -1,12 +1,12 @@
 #include "site.h"
 #include "frame.h"
+#include "os.h"
 #include "tag.h"
 #include "text.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Frames walked through transparent code before the innermost library is charged after all. */
@@ -261,8 +261,8 @@ static void site_read_through(const char *list)
 
 void tp_site_init(void)
 {
-    const char *tags = getenv("TAGPOOL_TAGS");
-    const char *through = getenv("TAGPOOL_THROUGH");
+    const char *tags = tp_os_environment("TAGPOOL_TAGS");
+    const char *through = tp_os_environment("TAGPOOL_THROUGH");
     if (tags != NULL && strcmp(tags, "site") == 0)
         tp_site_shift = 0;
     if (through != NULL)
@@ -271,6 +271,8 @@ void tp_site_init(void)
 
 void tp_site_forget_all(void)
 {
+    if (tp_segment == NULL)
+        return; /* nothing was allocated yet, so nothing is remembered */
     struct tagpool_segment_control *control = (struct tagpool_segment_control *)(uintptr_t)tp_segment_control;
     __atomic_fetch_add(&control->epoch, 1, __ATOMIC_RELEASE);
 }

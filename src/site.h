@@ -10,7 +10,8 @@
  * Code of a transparent library (libc, libstdc++, libglib, and what TAGPOOL_THROUGH names) counts for its caller: the
  * table says "look through", and the walk goes from frame to frame until a library is opaque.
  *
- * I1  An entry is used only under the epoch it was made for: the epoch is part of its key.
+ * I1  An entry is used only under the epoch it was made for: the epoch's low 12 bits are part of its key, and a slow
+ *     call under another epoch clears the table.
  * I2  An entry's heap belongs to the gate's thread.
  */
 #ifndef TP_SITE_H

@@ -17,6 +17,9 @@
  */
 #define SPAN_DIRTY_BYTES (32 * TP_MIB)
 
+/* Calls between two looks at the clock. */
+#define SPAN_CALLS_A_TICK 8
+
 /* Units that the watermark moves by: how often a growing heap makes a system call. */
 #define SPAN_STEP 64
 
@@ -41,6 +44,8 @@ static bool span_ready;
 static size_t span_used_units;
 static size_t span_dirty_units;
 static uint64_t span_next_purge_ms;
+static uint64_t span_now_ms;
+static uint32_t span_calls;
 
 static void span_init(void)
 {
@@ -281,7 +286,7 @@ static bool span_purge(struct tp_page *run)
 {
     span_remove(run);
     int error = tp_os_purge(tp_unit_address(tp_page_unit(run)), (size_t)run->units << TP_UNIT_SHIFT, tp_space_backing);
-    span_release(run, error == 0 ? TP_UNIT_CLEAN : TP_UNIT_DIRTY, tp_os_now_ms());
+    span_release(run, error == 0 ? TP_UNIT_CLEAN : TP_UNIT_DIRTY, span_now_ms);
     return error == 0;
 }
 
@@ -321,14 +326,16 @@ static void span_bound_dirty(void)
         span_purge_down_to(most - most / 4);
 }
 
-/* Every thread that takes or frees spans drives this (S3). */
-static void span_tick(uint64_t now_ms)
+/* Every thread that takes or frees spans drives this (S3).  The clock is a system call: not each call asks it. */
+static void span_tick(void)
 {
-    if (now_ms < span_next_purge_ms)
+    if (span_calls++ % SPAN_CALLS_A_TICK == 0)
+        span_now_ms = tp_os_now_ms();
+    if (span_now_ms < span_next_purge_ms)
         return;
-    span_next_purge_ms = now_ms + TP_SPAN_KEEP_MS / 2;
-    if (now_ms > TP_SPAN_KEEP_MS)
-        span_purge_all(now_ms - TP_SPAN_KEEP_MS);
+    span_next_purge_ms = span_now_ms + TP_SPAN_KEEP_MS / 2;
+    if (span_now_ms > TP_SPAN_KEEP_MS)
+        span_purge_all(span_now_ms - TP_SPAN_KEEP_MS);
 }
 
 /* --- the interface -------------------------------------------------------------------------------------------- */
@@ -345,20 +352,19 @@ struct tp_page *tp_span_alloc(unsigned region_index, size_t units, size_t align_
     span = span != NULL ? span_cut(span, units, align_units) : span_grow(region, units, align_units);
     if (span != NULL)
         tp_poke(&span_used_units, span_used_units + units);
-    span_tick(tp_os_now_ms());
+    span_tick();
     tp_unlock(TP_LOCK_SPANS);
     return span;
 }
 
 void tp_span_free(struct tp_page *span)
 {
-    uint64_t now_ms = tp_os_now_ms();
     tp_lock(TP_LOCK_SPANS);
     tp_poke(&span_used_units, span_used_units - span->units);
     span->state = TP_UNIT_UNUSED;
-    span_release(span, span->is_new ? TP_UNIT_CLEAN : TP_UNIT_DIRTY, now_ms);
+    span_release(span, span->is_new ? TP_UNIT_CLEAN : TP_UNIT_DIRTY, span_now_ms);
     span_bound_dirty();
-    span_tick(now_ms);
+    span_tick();
     tp_unlock(TP_LOCK_SPANS);
 }
 

@@ -1,4 +1,5 @@
 #include "start.h"
+#include "fatal.h"
 #include "fork.h"
 #include "lock.h"
 #include "os.h"
@@ -15,19 +16,10 @@
 static uint32_t start_done;
 static uint32_t start_may_publish;
 
-static void start_fail(const char *what)
-{
-    static const char before[] = "tagpool: cannot start: ";
-    tp_os_write_stderr(before, sizeof(before) - 1);
-    tp_os_write_stderr(what, strlen(what));
-    tp_os_write_stderr("\n", 1);
-    abort();
-}
-
 /* TAGPOOL_BACKING=shared: pools that can be mapped a second time, for a host that needs it. */
 static enum tp_backing start_backing(void)
 {
-    const char *value = getenv("TAGPOOL_BACKING");
+    const char *value = tp_os_environment("TAGPOOL_BACKING");
     return value != NULL && strcmp(value, "shared") == 0 ? TP_BACKING_SHARED : TP_BACKING_PRIVATE;
 }
 
@@ -35,13 +27,20 @@ static void start_engine(void)
 {
     tp_sizeclass_init();
     if (tp_space_init(start_backing()) != 0)
-        start_fail("no address space to reserve (RLIMIT_AS leaves less than 64 MiB?)");
+        tp_fail("cannot start: no address space to reserve (RLIMIT_AS must leave some 150 MiB)");
     if (tp_segment_init(tp_space.unit_count) != 0)
-        start_fail("no memory for the accounts");
+        tp_fail("cannot start: no memory for the accounts");
     tp_tag_init();
     if (tp_thread_init() != 0)
-        start_fail("no memory for the first thread");
+        tp_fail("cannot start: no memory for the first thread");
     tp_site_init();
+}
+
+/* By exit and quick_exit; what ends otherwise leaves its file, and readers take it for a killed program's. */
+static __attribute__((destructor)) void start_end(void)
+{
+    if (start_done)
+        tp_segment_retire();
 }
 
 /* The process is ready to be looked at: what the C library does not allow before its constructors is done here. */
@@ -51,6 +50,7 @@ static void start_publish(void)
     if (__atomic_exchange_n(&published, 1, __ATOMIC_ACQ_REL))
         return;
     tp_fork_init();
+    at_quick_exit(start_end);
     tp_segment_publish();
 }
 
@@ -73,10 +73,4 @@ void tp_start_may_publish(void)
     tp_poke(&start_may_publish, 1);
     if (__atomic_load_n(&start_done, __ATOMIC_ACQUIRE))
         start_publish();
-}
-
-static __attribute__((destructor)) void start_end(void)
-{
-    if (start_done)
-        tp_segment_retire();
 }

@@ -33,11 +33,10 @@ static uint64_t tag_name_key(const char *name)
     return tag_mix(hash);
 }
 
+/* Names are told apart by 64 bits of hash: what stands in the segment is for readers alone. */
 static bool tag_is(uint32_t slot, uint64_t key, const char *name)
 {
-    if (tp_tags[slot].hash != key || (tp_tags[slot].face == TAGPOOL_SEGMENT_API) != (name == NULL))
-        return false;
-    return name == NULL || strncmp(tp_segment_slots[slot].name, name, TAGPOOL_SEGMENT_NAME - 1) == 0;
+    return tp_tags[slot].hash == key && (tp_tags[slot].face == TAGPOOL_SEGMENT_API) == (name == NULL);
 }
 
 /* The place in the index where a key is, or where it belongs. */
@@ -192,13 +191,21 @@ uint32_t tp_tag_open_named(const char *name, enum tagpool_segment_face face)
     return slot;
 }
 
-void tp_tag_charge(uint32_t slot, int64_t bytes)
+uint64_t tp_tag_note_live(uint32_t slot, uint64_t bytes)
 {
     struct tp_tag *tag = &tp_tags[slot];
-    uint64_t live = __atomic_add_fetch(&tag->charged_bytes, (uint64_t)bytes, __ATOMIC_RELAXED);
-    if (bytes <= 0 || (int64_t)live < 0 || live <= tp_peek(&tag->peak_bytes))
-        return;
+    uint64_t peak = tp_peek(&tag->peak_bytes);
+    if (bytes <= peak)
+        return peak;
     /* Two threads may write here; the lower of two peaks of the same moment is a peak as well. */
-    tp_poke(&tag->peak_bytes, live);
-    tp_poke(&tp_segment_slots[slot].peak_bytes, live);
+    tp_poke(&tag->peak_bytes, bytes);
+    tp_poke(&tp_segment_slots[slot].peak_bytes, bytes);
+    return bytes;
+}
+
+void tp_tag_charge(uint32_t slot, int64_t bytes)
+{
+    uint64_t live = __atomic_add_fetch(&tp_tags[slot].charged_bytes, (uint64_t)bytes, __ATOMIC_RELAXED);
+    if (bytes > 0 && (int64_t)live > 0)
+        tp_tag_note_live(slot, live);
 }

@@ -29,7 +29,7 @@ struct tp_tag {
     uint8_t region; /* 0 nonpaged, 1 paged */
     uint8_t table;
     uint8_t face;
-    uint64_t hash;          /* of the long name; API slots: unused */
+    uint64_t hash;          /* of the long name; API slots: of tag and layout */
     uint64_t charged_bytes; /* what pages and large blocks last said was live */
     uint64_t peak_bytes;
 };
@@ -51,6 +51,9 @@ uint32_t tp_tag_open_named(const char *name, enum tagpool_segment_face face);
 
 /* Pages and large blocks say what changed in live bytes; keeps the peak. */
 void tp_tag_charge(uint32_t slot, int64_t bytes);
+
+/* Somebody counted: a peak is at least what was live then.  The peak. */
+uint64_t tp_tag_note_live(uint32_t slot, uint64_t bytes);
 
 static inline const struct tp_class_table *tp_tag_classes(uint32_t slot)
 {

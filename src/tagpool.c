@@ -167,7 +167,7 @@ int tagpool_stats(tagpool_kind_t kind, tagpool_tag_t tag, struct tagpool_stats *
     tp_thread_self(); /* a forked child has accounts of its own from its first call on */
     uint32_t slot = is_valid(kind, tag) ? tp_tag_find(tag, layout_of(kind)) : TAGPOOL_SEGMENT_NO_SLOT;
     sum.allocs = 0;
-    if (slot != TAGPOOL_SEGMENT_NO_SLOT && tp_census_open(&view, tp_segment, tp_segment->file_size) == 0)
+    if (slot != TAGPOOL_SEGMENT_NO_SLOT && tp_census_open(&view, tp_segment, tp_segment_size()) == 0)
         tp_census_sum(&view, slot, 1, &sum);
     if (sum.allocs == 0) {
         errno = ENOENT;
@@ -176,6 +176,6 @@ int tagpool_stats(tagpool_kind_t kind, tagpool_tag_t tag, struct tagpool_stats *
     stats->allocs = sum.allocs;
     stats->frees = sum.frees;
     stats->bytes = tp_census_live_bytes(&sum);
-    stats->peak_bytes = tp_max(tp_peek(&tp_tags[slot].peak_bytes), stats->bytes);
+    stats->peak_bytes = tp_tag_note_live(slot, stats->bytes);
     return 0;
 }

@@ -19,7 +19,7 @@
  *  G2  A number of a slot is the sum of its own *_total fields, of all tallies that name it and of all rows that
  *      name it.  While a fold moves numbers into a slot, the slot's `sequence` is odd; it differs after a fold.
  *      A reader that saw a sequence odd or changed reads again.
- *  G3  Read frees before allocs, and tallies before rows: then what is live is never shown too small, and each
+ *  G3  Read the tallies' frees first, then each row's frees before its allocs, then the tallies' allocs: then what is live is never shown too small, and each
  *      number lies between its true values at the start and at the end of the read.
  *  G4  A row's `id` changes its upper half when the unit changes hands; read it before and after the counters.
  *  G5  The process is the one that made the file while /proc/PID/maps shows a mapping of the file's inode: the file of a
@@ -99,7 +99,7 @@ struct tagpool_segment_header {
     struct tagpool_segment_region region[TAGPOOL_SEGMENT_REGIONS]; /* by kind: 0 nonpaged, 1 paged */
 
     uint64_t touched_bytes;  /* pool memory that the OS has not got back: under blocks, between them, and free */
-    uint64_t metadata_bytes; /* the engine's own tables, as far as they are in use */
+    uint64_t metadata_bytes; /* descriptors, rows and heaps; not the tables a thread or tag needs once */
     uint64_t locked_bytes;   /* nonpaged pool that is locked now */
 
     /* Block size of each (table, class): a live block of a row counts this much. */

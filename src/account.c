@@ -116,21 +116,23 @@ static void account_add(struct tagpool_segment_slot *shared, uint64_t allocs, ui
 
 /* --- rows ----------------------------------------------------------------------------------------------------- */
 
+/* The next generation of an id, for this page. */
 static uint64_t account_row_id(const struct tp_page *page, uint64_t old)
 {
     uint64_t generation = (old >> 32) + 1;
     return generation << 32 | (uint64_t)page->slot << 16 | (uint64_t)page->table << 8 | page->class;
 }
 
-static void account_fold_row(struct tagpool_segment_row *row, uint32_t slot, size_t size, uint64_t id)
+/* The row names nobody until it is empty: what it held must not be read as the next slot's (G4). */
+static void account_fold_row(struct tagpool_segment_row *row, uint32_t slot, size_t size)
 {
     struct tagpool_segment_slot *shared = &tp_segment_slots[slot];
     tp_lock(TP_LOCK_TAGS);
     account_fold_begin(shared);
     account_add(shared, row->allocs_total, row->frees_total, row->allocs_total * size, row->frees_total * size);
-    tp_poke(&row->id, id);
-    tp_poke(&row->frees_total, 0);
-    tp_poke(&row->allocs_total, 0);
+    tp_publish(&row->id, row->id >> 32 << 32);
+    tp_publish(&row->frees_total, 0);
+    tp_publish(&row->allocs_total, 0);
     account_fold_end(shared);
     tp_unlock(TP_LOCK_TAGS);
 }
@@ -143,13 +145,10 @@ void tp_account_assign(struct tp_page *page)
     uint64_t id = account_row_id(page, old);
     if ((old & 0xffffffff) == (id & 0xffffffff))
         return;
-    if (slot == TAGPOOL_SEGMENT_NO_SLOT || slot >= TP_SLOT_COUNT || (row->allocs_total | row->frees_total) == 0) {
-        tp_publish(&row->id, id);
-        return;
-    }
-    unsigned table = old >> 8 & 1;
-    unsigned class = old & (TP_CLASS_LIMIT - 1);
-    account_fold_row(row, slot, tp_class_tables[table].size[class], id);
+    bool holds = slot != TAGPOOL_SEGMENT_NO_SLOT && slot < TP_SLOT_COUNT && (row->allocs_total | row->frees_total) != 0;
+    if (holds)
+        account_fold_row(row, slot, tp_class_tables[old >> 8 & 1].size[old & (TP_CLASS_LIMIT - 1)]);
+    tp_publish(&row->id, id);
 }
 
 /* --- the end of a thread -------------------------------------------------------------------------------------- */

@@ -21,7 +21,7 @@ static void *alloc_large_finish(struct tp_page *span, uint32_t slot, size_t size
     span->large_size = size;
     span->used = 1;
     tp_poke(&span->owner, TP_OWNER_NONE);
-    span->state = TP_UNIT_LARGE;
+    tp_poke(&span->state, TP_UNIT_LARGE);
     __atomic_fetch_add(&tp_segment->touched_bytes, size, __ATOMIC_RELAXED);
     tp_account_alloc_direct(slot, size);
     tp_tag_charge(slot, (int64_t)size);
@@ -69,6 +69,8 @@ static void free_large(struct tp_page *span, void *p)
     if (span->region == 0)
         tp_nonpaged_unlock(span->start, span->large_size);
     span->used = 0;
+    for (uint32_t i = 0; i < span->units; i++)
+        span[i].touched_pages = TP_UNIT >> TP_OS_PAGE_SHIFT;
     tp_span_free(span);
 }
 
@@ -97,15 +99,19 @@ static unsigned alloc_class(uint32_t slot, size_t size, size_t alignment)
     return size <= TP_CLASS_MAX_SIZE ? tp_class_of(tp_tag_classes(slot), size) : TP_CLASS_LIMIT;
 }
 
-/* A thread without a record works with the orphans' heaps. */
-static void *alloc_class_block(struct tp_thread *thread, uint32_t slot, unsigned class)
+static void *alloc_from_orphans(uint32_t slot, unsigned class)
 {
-    if (TP_LIKELY(thread != NULL))
-        return tp_heap_alloc(thread, slot, class);
     tp_lock(TP_LOCK_ORPHANS);
     void *block = tp_heap_alloc(tp_thread_orphans, slot, class);
     tp_unlock(TP_LOCK_ORPHANS);
     return block;
+}
+
+/* A thread without a record, or one that finds no unit for a page of its own, shares the orphans' pages. */
+static void *alloc_class_block(struct tp_thread *thread, uint32_t slot, unsigned class)
+{
+    void *block = TP_LIKELY(thread != NULL) ? tp_heap_alloc(thread, slot, class) : NULL;
+    return TP_LIKELY(block != NULL) ? block : alloc_from_orphans(slot, class);
 }
 
 void *tp_alloc(struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment)

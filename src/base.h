@@ -22,7 +22,8 @@
 #define TP_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define TP_INLINE static inline __attribute__((always_inline))
 #define TP_NOINLINE __attribute__((noinline))
-#define TP_COLD __attribute__((cold, noinline))
+/* For declarations of data: the compiler then knows that it lies in this library, at a fixed distance. */
+#define TP_HIDDEN __attribute__((visibility("hidden")))
 
 /*
  * Relaxed access to a word that another thread or process may read meanwhile: never torn, never cached.  A volatile

@@ -10,11 +10,17 @@
 #define HEAP_WARM_ALLOCS 32
 
 /* A class gets pages of its own when so many bytes of it are live, or after so many calls.  */
-#define HEAP_OWN_BYTES (2 * TP_OS_PAGE)
-#define HEAP_OWN_ALLOCS 256
+#define HEAP_OWN_BYTES (8 * TP_OS_PAGE)
+#define HEAP_OWN_ALLOCS 4096
 
 /* Blocks of a mixed page, at most: its side array stays small. */
 #define HEAP_MIXED_BLOCKS 256
+
+/* Refills between two looks at what can go back to the system. */
+#define HEAP_REFILLS_A_TICK 64
+
+/* So many OS pages of an earlier owner's are not worth a system call. */
+#define HEAP_LEFT_PAGES 4
 
 /* An empty page stays current for the next call unless it holds more than this. */
 #define HEAP_KEEP_BYTES (128 * TP_KIB)
@@ -83,8 +89,10 @@ static struct tp_heap *heap_of_slot(struct tp_thread *thread, uint32_t slot)
         return entry->heap;
     struct tp_heap *heap = heap_create(thread, slot, (enum tp_layout)tp_tags[slot].layout);
     const struct tp_heap *left = heap_left_behind(slot);
-    if (heap != NULL && left != NULL)
+    if (heap != NULL && left != NULL) {
         heap->owned = tp_peek(&left->owned);
+        heap->filled = tp_peek(&left->filled);
+    }
     if (slot >= thread->slots_used)
         thread->slots_used = slot + 1;
     __atomic_store_n(&entry->heap, heap, __ATOMIC_RELEASE);
@@ -162,6 +170,7 @@ static void heap_close_page(struct tp_heap *heap, struct tp_page *page)
     queue_remove(heap, page);
     full_push(heap, page);
     page->is_full = 1;
+    tp_poke(&heap->filled, heap->filled | UINT64_C(1) << page->class);
     tp_page_set_owner(page, TP_OWNER_ASK);
 }
 
@@ -207,6 +216,40 @@ static uint32_t heap_capacity(const struct tp_page *page, bool mixed)
     return (uint32_t)blocks;
 }
 
+/* OS pages of the i-th unit that the first `bytes` of a span reach. */
+static size_t heap_pages_of_unit(size_t bytes, uint32_t i)
+{
+    size_t before = (size_t)i << TP_UNIT_SHIFT;
+    return bytes <= before ? 0 : tp_min(bytes - before, TP_UNIT) >> TP_OS_PAGE_SHIFT;
+}
+
+/* Memory that earlier owners left behind a page, in OS pages. */
+static size_t heap_left_pages(const struct tp_page *page)
+{
+    size_t pages = 0;
+    for (uint32_t i = 0; i < page->units; i++)
+        pages += page[i].touched_pages;
+    return pages;
+}
+
+/*
+ * What earlier owners touched stays behind a page.  What this page cannot use goes back; so does the rest of a page
+ * whose class never filled one, or a thousand tags would keep what one of them once needed.
+ */
+static void heap_trim_page(const struct tp_heap *heap, struct tp_page *page)
+{
+    size_t all = (size_t)page->units << TP_UNIT_SHIFT;
+    size_t keep = tp_round_up((size_t)page->capacity * page->block_size, TP_OS_PAGE);
+    bool unproven = !heap_is_mixed(heap) && (heap->filled >> page->class & 1) == 0;
+    if (unproven && page->block_size < TP_OS_PAGE)
+        keep = TP_OS_PAGE;
+    if (page->region == 0 || heap_left_pages(page) <= (keep >> TP_OS_PAGE_SHIFT) + HEAP_LEFT_PAGES)
+        return;
+    tp_os_purge(page->start + keep, all - keep, tp_space_backing);
+    for (uint32_t i = 0; i < page->units; i++)
+        page[i].touched_pages = (uint8_t)heap_pages_of_unit(keep, i);
+}
+
 static bool heap_make_side(struct tp_page *page)
 {
     page->side = tp_metadata_alloc(page->capacity * sizeof(page->side[0]));
@@ -226,9 +269,10 @@ static void heap_fill_page(struct tp_heap *heap, struct tp_page *page, unsigned 
     page->block_size = tp_class_tables[page->table].size[class];
     page->slot = (uint16_t)heap->slot;
     page->is_full = 0;
-    page->is_new = 0;
     page->side = NULL;
     page->capacity = heap_capacity(page, heap_is_mixed(heap));
+    heap_trim_page(heap, page);
+    page->is_new = 0;
     tp_poke(&page->owner, heap->thread->id);
 }
 
@@ -244,7 +288,7 @@ static struct tp_page *heap_take_page(struct tp_heap *heap, unsigned class)
         tp_span_free(page);
         return NULL;
     }
-    page->state = TP_UNIT_BLOCKS;
+    tp_poke(&page->state, TP_UNIT_BLOCKS);
     tp_account_assign(page);
     queue_append(heap, page);
     tp_page_set_owner(page, heap_open_owner(heap));
@@ -266,6 +310,8 @@ static void heap_retire_page(struct tp_page *page)
     page->side = NULL;
     page->free = NULL;
     heap_touched(-(int64_t)carved);
+    for (uint32_t i = 0; i < page->units; i++)
+        page[i].touched_pages = (uint8_t)tp_max(page[i].touched_pages, heap_pages_of_unit(carved, i));
     tp_span_free(page);
 }
 
@@ -363,6 +409,8 @@ static struct tp_page *heap_grow(struct tp_heap *heap, unsigned class)
 /* A page with a free block at the head of the class's queue; NULL when memory is exhausted. */
 static struct tp_page *heap_refill(struct tp_heap *heap, unsigned class)
 {
+    if (++heap->thread->refills % HEAP_REFILLS_A_TICK == 0)
+        tp_span_tick();
     tp_mail_collect(heap->thread);
     struct tp_page *page = heap_search(heap, class);
     if (page == NULL)
@@ -527,6 +575,7 @@ static bool heap_orphan(struct tp_heap *heap)
     if (to == NULL)
         return false;
     tp_poke(&to->owned, to->owned | heap->owned);
+    tp_poke(&to->filled, to->filled | heap->filled);
     while (heap->full != NULL)
         heap_orphan_page(heap->full, to);
     for (unsigned class = 0; class < TP_CLASS_LIMIT; class++)

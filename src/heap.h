@@ -21,6 +21,7 @@ struct tp_heap {
     uint16_t mixed_live[TP_CLASS_LIMIT];   /* blocks of this slot and class in mixed pages */
     uint16_t mixed_allocs[TP_CLASS_LIMIT]; /* calls, up to the limit */
     uint64_t owned;                        /* bit c: class c has pages of its own */
+    uint64_t filled;                       /* bit c: a page of class c was full once */
     struct tp_page *full;
     struct tp_thread *thread;
     struct tp_heap *next; /* of the thread's heaps */

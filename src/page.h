@@ -74,6 +74,7 @@ struct tp_page {
     uint8_t state;      /* enum tp_unit_state */
     uint8_t region;     /* kind of pool: 0 nonpaged, 1 paged */
     uint8_t is_new;     /* no byte of it was touched since the system gave it */
+    uint8_t touched_pages; /* of this unit, while it was somebody's before: OS pages that have memory */
     uint32_t capacity;  /* blocks there can be */
     uint32_t units;     /* of the page, the large block, or the free run that begins (or ends) here */
     uint16_t *side;     /* mixed pages: slot of each block, marked where it is free */
@@ -91,7 +92,7 @@ _Static_assert(offsetof(struct tagpool_segment_row, allocs_total) % 16 == 8, "P5
 _Static_assert(offsetof(struct tagpool_segment_row, frees_total) % 16 == 8, "P5");
 
 /* A page without blocks, current wherever there is none: the fast path needs no test for it. */
-extern struct tp_page tp_page_none;
+extern TP_HIDDEN struct tp_page tp_page_none;
 
 TP_INLINE struct tagpool_segment_row *tp_page_row(const struct tp_page *page)
 {

@@ -23,7 +23,7 @@ extern struct tagpool_segment_slot *tp_segment_slots;
 extern struct tagpool_segment_tally *tp_segment_tallies;
 
 /* What the fast path compares: control.epoch of the file, or of private memory. */
-extern const struct tagpool_segment_control *tp_segment_control;
+extern TP_HIDDEN const struct tagpool_segment_control *tp_segment_control;
 
 /* Make and map the segment for this many units; 0 or a negative errno when there is not even private memory. */
 int tp_segment_init(size_t unit_count);

@@ -28,7 +28,7 @@
 #define TP_KEY_TAG (UINT64_C(3) << 48)
 
 /* Low bits of a return address that do not tell callers apart: those within an OS page, or none. */
-extern unsigned tp_site_shift;
+extern TP_HIDDEN unsigned tp_site_shift;
 
 /* The value of a call's key.  The low bits of a value choose the set, so they are the ones that differ most. */
 TP_INLINE uint64_t tp_site_call_value(uintptr_t pc)

@@ -35,7 +35,7 @@ struct tp_class_table {
     uint32_t size[TP_CLASS_LIMIT];
     uint64_t reciprocal[TP_CLASS_LIMIT]; /* ceil(2^TP_CLASS_SHIFT / size) */
 };
-extern struct tp_class_table tp_class_tables[TP_TABLE_COUNT];
+extern TP_HIDDEN struct tp_class_table tp_class_tables[TP_TABLE_COUNT];
 
 void tp_sizeclass_init(void);
 

@@ -12,6 +12,9 @@ enum tp_backing tp_space_backing;
 #define SPACE_POOL_MAX ((size_t)1 << 40)
 #define SPACE_POOL_MIN (64 * TP_MIB)
 
+/* Tables of the two pools follow each other without a gap when sizes are multiples of this. */
+#define SPACE_POOL_STEP (32 * TP_MIB)
+
 /* A nonpaged pool is bounded by RAM that may be locked, so a fraction of the space is plenty. */
 #define SPACE_NONPAGED_SHARE 8
 
@@ -87,21 +90,19 @@ static int space_try(size_t paged, enum tp_backing backing)
     return error;
 }
 
-/* Leave at least half of a limited address space to the program. */
+/* A limited address space is shared with the program: two fifths of it for the paged pool, some for our tables. */
 static size_t space_first_size(void)
 {
-    size_t size = SPACE_POOL_MAX;
     size_t limit = tp_os_limit_address_space();
-    while (size > SPACE_POOL_MIN && size > limit / 4)
-        size /= 2;
-    return size;
+    size_t share = limit / 5 * 2 & ~(SPACE_POOL_STEP - 1);
+    return tp_max(tp_min(share, SPACE_POOL_MAX), SPACE_POOL_MIN);
 }
 
 int tp_space_init(enum tp_backing backing)
 {
     size_t size = space_first_size();
     while (space_try(size, backing) != 0) {
-        size /= 2;
+        size = size / 2 & ~(SPACE_POOL_STEP - 1);
         if (size < SPACE_POOL_MIN)
             return -ENOMEM;
     }

@@ -26,7 +26,7 @@ struct tp_space {
     struct tagpool_segment_row *rows; /* shared counters, one row a unit */
     uintptr_t row_bias;               /* a page's row: its descriptor's address / 2 + this */
 };
-extern struct tp_space tp_space;
+extern TP_HIDDEN struct tp_space tp_space;
 
 /* A part of the reservation.  Grows only; committed is guarded by the lock of whoever owns the area. */
 struct tp_area {

@@ -11,12 +11,6 @@
 /* How many runs of a bin of unlike lengths are looked at for the best fit. */
 #define SPAN_SEARCH 64
 
-/*
- * Dirty runs beyond this many bytes, or beyond what is in use, go back at once: a program that frees much
- * and then rests makes no later call.
- */
-#define SPAN_DIRTY_BYTES (32 * TP_MIB)
-
 /* Calls between two looks at the clock. */
 #define SPAN_CALLS_A_TICK 8
 
@@ -74,7 +68,8 @@ static int span_state(const struct tp_page *run)
 
 static bool span_is_free(const struct tp_page *run)
 {
-    return run->state == TP_UNIT_DIRTY || run->state == TP_UNIT_CLEAN;
+    uint8_t state = tp_peek(&run->state);
+    return state == TP_UNIT_DIRTY || state == TP_UNIT_CLEAN;
 }
 
 static struct span_region *span_region_of(const struct tp_page *run)
@@ -127,13 +122,16 @@ static void span_remove(struct tp_page *run)
     run->state = TP_UNIT_UNUSED;
 }
 
-/* The free run of the same state that ends just before, or begins at, a unit. */
+/*
+ * The free run of the same state that ends just before, or begins at, a unit.  A neighbour that is in use has a state
+ * of its owner's making, which is neither.
+ */
 static struct tp_page *span_neighbour_before(const struct tp_page *run, uint8_t state)
 {
     if (tp_page_unit(run) == span_region_of(run)->first)
         return NULL;
     const struct tp_page *last = run - 1;
-    return last->state == state ? (struct tp_page *)(uintptr_t)(run - last->units) : NULL;
+    return tp_peek(&last->state) == state ? (struct tp_page *)(uintptr_t)(run - last->units) : NULL;
 }
 
 static struct tp_page *span_neighbour_after(struct tp_page *run, uint8_t state)
@@ -141,7 +139,7 @@ static struct tp_page *span_neighbour_after(struct tp_page *run, uint8_t state)
     struct tp_page *after = run + run->units;
     if (tp_page_unit(after) >= span_region_of(run)->watermark)
         return NULL;
-    return after->state == state ? after : NULL;
+    return tp_peek(&after->state) == state ? after : NULL;
 }
 
 /* The age of a merged run is that of its longer part: small frees do not keep an old run from going back. */
@@ -282,12 +280,13 @@ static struct tp_page *span_grow(struct span_region *region, size_t units, size_
 
 /* --- back to the system --------------------------------------------------------------------------------------- */
 
-static bool span_purge(struct tp_page *run)
+static void span_purge(struct tp_page *run)
 {
     span_remove(run);
+    for (size_t i = 0; i < run->units; i++)
+        run[i].touched_pages = 0;
     int error = tp_os_purge(tp_unit_address(tp_page_unit(run)), (size_t)run->units << TP_UNIT_SHIFT, tp_space_backing);
     span_release(run, error == 0 ? TP_UNIT_CLEAN : TP_UNIT_DIRTY, span_now_ms);
-    return error == 0;
 }
 
 static void span_purge_bins(struct span_bins *bins, uint64_t freed_before_ms)
@@ -306,24 +305,6 @@ static void span_purge_all(uint64_t freed_before_ms)
 {
     for (unsigned region = 0; region < TAGPOOL_SEGMENT_REGIONS; region++)
         span_purge_bins(&span_regions[region].bins[SPAN_DIRTY], freed_before_ms);
-}
-
-/* The longest runs first: few calls give much back. */
-static void span_purge_down_to(size_t units)
-{
-    for (unsigned bin = SPAN_BINS; bin-- > 0 && span_dirty_units > units;)
-        for (unsigned region = 0; region < TAGPOOL_SEGMENT_REGIONS; region++) {
-            struct span_bins *bins = &span_regions[region].bins[SPAN_DIRTY];
-            while (bins->head[bin] != NULL && span_dirty_units > units && span_purge(bins->head[bin]))
-                continue;
-        }
-}
-
-static void span_bound_dirty(void)
-{
-    size_t most = tp_max(SPAN_DIRTY_BYTES >> TP_UNIT_SHIFT, span_used_units);
-    if (TP_UNLIKELY(span_dirty_units > most))
-        span_purge_down_to(most - most / 4);
 }
 
 /* Every thread that takes or frees spans drives this (S3).  The clock is a system call: not each call asks it. */
@@ -363,7 +344,6 @@ void tp_span_free(struct tp_page *span)
     tp_poke(&span_used_units, span_used_units - span->units);
     span->state = TP_UNIT_UNUSED;
     span_release(span, span->is_new ? TP_UNIT_CLEAN : TP_UNIT_DIRTY, span_now_ms);
-    span_bound_dirty();
     span_tick();
     tp_unlock(TP_LOCK_SPANS);
 }
@@ -393,6 +373,14 @@ bool tp_span_extend(struct tp_page *span, size_t units)
     }
     tp_unlock(TP_LOCK_SPANS);
     return done;
+}
+
+void tp_span_tick(void)
+{
+    tp_lock(TP_LOCK_SPANS);
+    if (span_ready)
+        span_tick();
+    tp_unlock(TP_LOCK_SPANS);
 }
 
 size_t tp_span_trim(void)

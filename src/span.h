@@ -7,7 +7,9 @@
  *
  * S1  Two free runs of the same state never touch.
  * S2  A unit below the watermark is in exactly one free run, page or large block.
- * S3  Dirty runs that lay free for TP_SPAN_KEEP_MS go back to the system at a later call of any thread.
+ * S3  Dirty runs that lay free for TP_SPAN_KEEP_MS go back to the system at a later slow call of any thread.
+ *     (There is no bound on them before that: measured, it costs page faults and does not lower the peak.)
+ * S4  touched_pages of a unit is never less than its OS pages that have memory behind them.
  *
  * Lock: TP_LOCK_SPANS.
  */
@@ -30,6 +32,9 @@ void tp_span_free(struct tp_page *span);
 
 /* Make a span longer in place if the units behind it are free; false when they are not. */
 bool tp_span_extend(struct tp_page *span, size_t units);
+
+/* Give back what lay free for long enough.  Taking and freeing spans does it too; this is for those who do neither. */
+void tp_span_tick(void);
 
 /* Give all dirty runs back to the system; the number of bytes. */
 size_t tp_span_trim(void);

@@ -11,6 +11,16 @@
 #include <pthread.h>
 #include <string.h>
 
+/*
+ * The round of thread-local destructors that ends a record.  Other libraries' destructors may still allocate, so it is
+ * the last; the race detector ends its own record in the last one, and cannot watch us after that.
+ */
+#if defined(__SANITIZE_THREAD__)
+#define THREAD_END_ROUND (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
+#else
+#define THREAD_END_ROUND PTHREAD_DESTRUCTOR_ITERATIONS
+#endif
+
 /* Records that ended without their destructor (a raw exit) are looked for when this many more exist. */
 #define THREAD_SEARCH_STEP 64
 
@@ -114,12 +124,11 @@ static void thread_end(struct tp_thread *thread)
     tp_unlock(TP_LOCK_THREADS);
 }
 
-/* Other libraries' destructors may still allocate: be the last, as far as pthread allows. */
 static void thread_at_exit(void *argument)
 {
     uintptr_t round = (uintptr_t)argument;
     struct tp_gate *gate = tp_gate_self;
-    if (round < PTHREAD_DESTRUCTOR_ITERATIONS) {
+    if (round < THREAD_END_ROUND) {
         pthread_setspecific(thread_key, (void *)(round + 1));
         return;
     }

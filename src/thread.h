@@ -66,7 +66,7 @@ struct tp_parcel {
     struct tp_block *last;
     uint32_t count;
 };
-#define TP_PARCELS 16u
+#define TP_PARCELS 64u
 
 /* Closed parcels for one thread, chained. */
 struct tp_bag {
@@ -82,6 +82,7 @@ struct tp_thread {
     uint32_t kernel_id;
     uint32_t state;
     uint32_t slots_used; /* one past the highest slot with an entry */
+    uint32_t refills;
     struct tp_heap *heaps; /* all of them, for the end */
     struct tp_heap *mixed[TP_LAYOUT_COUNT];
     struct tp_parcel parcels[TP_PARCELS];
@@ -95,7 +96,7 @@ struct tp_thread {
 _Static_assert(sizeof(struct tp_thread) <= TP_THREAD_STRIDE, "a record fits");
 
 /* The gate of the calling thread; never NULL. */
-extern __thread struct tp_gate *tp_gate_self;
+extern TP_HIDDEN __thread struct tp_gate *tp_gate_self;
 
 /* Gates of no thread: before the first call, and after the last. */
 extern struct tp_gate tp_gate_nobody;

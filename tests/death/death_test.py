@@ -4,6 +4,7 @@ Run a program that breaks one rule; it must end by SIGABRT after the report that
 Usage: death_test.py SOURCE PROGRAM PRELOAD     PRELOAD may be "-"
 """
 
+import glob
 import os
 import re
 import signal
@@ -11,6 +12,16 @@ import subprocess
 import sys
 
 STOP = re.compile(r"\*\*\* STOP: 0x000000C2 \((?:0x[0-9A-F]{16}, ){3}0x[0-9A-F]{16}\) BAD_POOL_CALLER\n[A-Z][^\n]*\.\n")
+
+
+def run(command, env):
+    """(status, stderr); the segment of a program that was killed stays behind, and is taken away here."""
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    text = process.stderr.read()
+    status = process.wait()
+    for left in glob.glob(f"/dev/shm/tagpool.*.{process.pid}"):
+        os.unlink(left)
+    return status, text
 
 
 def main():
@@ -22,18 +33,18 @@ def main():
     env = dict(os.environ, TAGPOOL_TAGS="module")
     if preload != "-":
         env["LD_PRELOAD"] = os.path.abspath(preload)
-    done = subprocess.run([program], env=env, capture_output=True, text=True)
-    print(done.stderr, end="")
-    if done.returncode != -signal.SIGABRT:
-        raise SystemExit(f"FAILED: ended with {done.returncode}, not by SIGABRT")
-    if STOP.fullmatch(done.stderr) is None:
+    status, text = run([program], env)
+    print(text, end="")
+    if status != -signal.SIGABRT:
+        raise SystemExit(f"FAILED: ended with {status}, not by SIGABRT")
+    if STOP.fullmatch(text) is None:
         raise SystemExit("FAILED: not one line in the original's form and one sentence")
-    if re.search(expected[1], done.stderr, re.DOTALL) is None:
+    if re.search(expected[1], text, re.DOTALL) is None:
         raise SystemExit(f"FAILED: does not match {expected[1]}")
     # Nobody to read the report: the program ends all the same.
-    closed = subprocess.run(["/bin/sh", "-c", 'exec "$0" 2>&-', program], env=env)
-    if closed.returncode != -signal.SIGABRT:
-        raise SystemExit(f"FAILED: with stderr closed ended with {closed.returncode}")
+    status, _ = run(["/bin/sh", "-c", 'exec "$0" 2>&-', program], env)
+    if status != -signal.SIGABRT:
+        raise SystemExit(f"FAILED: with stderr closed ended with {status}")
 
 
 main()

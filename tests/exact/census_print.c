@@ -2,7 +2,8 @@
  * Print the accounts of a process, a line a slot: name, allocs, frees, live bytes, separated by tabs.
  *
  * Usage: census_print PID.  Exits with 1 when the process has published no segment, with 2 when it is damaged, with 3
- * when a slot kept moving, and with 4 when the file was cut short or its holes cannot be read for lack of room.  The flags of the segment come first, as a line "flags N".
+ * when a slot kept moving, and with 4 when the file was cut short or its holes cannot be read for lack of room.  The
+ * flags of the segment come first, as a line "flags N".
  */
 #include "census.h"
 
@@ -38,9 +39,8 @@ static int print_slot(const struct tagpool_segment_slot *slot, const struct tp_c
     char letters[5] = {0};
     memcpy(letters, &slot->tag, 4);
     if (slot->used && sum->allocs != 0)
-        printf("%s\t%llu\t%llu\t%llu\n", slot->name[0] != '\0' ? slot->name : letters,
-               (unsigned long long)sum->allocs, (unsigned long long)sum->frees,
-               (unsigned long long)tp_census_live_bytes(sum));
+        printf("%s\t%llu\t%llu\t%llu\n", slot->name[0] != '\0' ? slot->name : letters, (unsigned long long)sum->allocs,
+               (unsigned long long)sum->frees, (unsigned long long)tp_census_live_bytes(sum));
     return sum->moved;
 }
 

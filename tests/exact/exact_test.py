@@ -1,7 +1,7 @@
 """
 Accounts to the unit: what a program is known to have done against what readers see while it stands still.
 
-Usage: exact_test.py CASE PRELOAD CENSUS_PRINT TAGPOOL PROGRAM [GLIB]     TAGPOOL may be "-"
+Usage: exact_test.py CASE PRELOAD CENSUS_PRINT TAGPOOL PROGRAM [glib|LIBRARIES...]     TAGPOOL may be "-"
 """
 
 import sys
@@ -52,10 +52,18 @@ def case_two_libraries(preload, found, program, glib):
               {"libfirst-words.so": counts(first, glib), "libsecond-words.so": counts(second, glib)})
 
 
+def case_opened_and_closed(preload, found, program, *libraries):
+    check([program, *libraries], preload, found,
+          {"libfirst-words-c.so": (5000, 2500), "libsecond-words-c.so": (3000, 1500)})
+
+
 def main():
     case, preload, census_print, tagpool, program, *rest = sys.argv[1:]
     found = held.readers(census_print, None if tagpool == "-" else tagpool)
-    {"million": case_million, "two_libraries": case_two_libraries}[case](preload, found, program, int("glib" in rest))
+    if case == "opened_and_closed":
+        case_opened_and_closed(preload, found, program, *rest)
+    else:
+        {"million": case_million, "two_libraries": case_two_libraries}[case](preload, found, program, int("glib" in rest))
     sys.exit(1 if FAILURES else 0)
 
 

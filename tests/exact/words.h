@@ -12,10 +12,10 @@ extern "C" {
 
 #define WORDS_EXPORT __attribute__((visibility("default")))
 
-WORDS_EXPORT int WORDS_NAME(strdup)(int count); /* frees every second */
+WORDS_EXPORT int WORDS_NAME(strdup)(int count);               /* frees every second */
 WORDS_EXPORT int WORDS_NAME(getline)(int count, FILE *lines); /* frees all */
-WORDS_EXPORT int WORDS_NAME(g_strdup)(int count); /* frees every third; 0 blocks without GLib */
-WORDS_EXPORT int WORDS_NAME(string)(int count); /* objects of two blocks each, frees every fourth */
+WORDS_EXPORT int WORDS_NAME(g_strdup)(int count);             /* frees every third; 0 blocks without GLib */
+WORDS_EXPORT int WORDS_NAME(string)(int count);               /* objects of two blocks each, frees every fourth */
 
 #ifdef __cplusplus
 }

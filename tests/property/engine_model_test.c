@@ -3,7 +3,8 @@
  *
  * Some threads each hold a hand of blocks and allocate, resize and free at random, all at once.  Between two rounds
  * everything is quiet: the accounts of every tag are compared with the model's to the unit, live blocks must not
- * overlap, blocks change hands (so that others free them), and some threads end and are replaced by new ones.
+ * overlap, blocks change hands (so that others free them), and some threads end and are replaced by new ones.  Now and
+ * then all threads are told, in the middle of their work, to forget which tag leads to which heap.
  *
  * TAGPOOL_SEED repeats a run, TAGPOOL_SECONDS says how long it lasts.
  */
@@ -254,10 +255,12 @@ static void player_end(struct player *player)
     pthread_join(player->thread, NULL);
 }
 
-static void play_round(void)
+static void play_round(struct dice *dice)
 {
     for (int i = 0; i < THREADS; i++)
         sem_post(&players[i].go);
+    if (dice_below(dice, 4) == 0)
+        tp_site_forget_all();
     for (int i = 0; i < THREADS; i++)
         sem_wait(&players[i].done);
 }
@@ -364,7 +367,7 @@ int main(void)
         player_start(&players[i]);
     }
     do {
-        play_round();
+        play_round(&dice);
         check_all();
         pass_on(&dice);
         replace_some(&dice);

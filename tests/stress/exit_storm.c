@@ -42,8 +42,7 @@ static void destroy(void *value)
     unsigned char *block = value;
     int round = block[1];
     void *scratch = take(3000);
-    give(exchanged[block[2]]);
-    exchanged[block[2]] = NULL;
+    give(__atomic_exchange_n(&exchanged[block[2]], NULL, __ATOMIC_ACQ_REL));
     give(scratch);
     if (round < 3) {
         unsigned char *next = take(100 + (size_t)round);
@@ -75,10 +74,9 @@ static void *live_and_end(void *argument)
     __atomic_fetch_add(&notes, 1, __ATOMIC_RELAXED);
     __cxa_thread_atexit_impl(destroy_object, take(200), &__dso_handle);
     for (int i = 0; i < BLOCKS; i++) {
-        void *old = __atomic_exchange_n(&exchanged[(number + i * THREADS) % (THREADS * BLOCKS)], NULL, __ATOMIC_ACQ_REL);
-        give(old);
-        __atomic_store_n(&exchanged[(number + i * THREADS) % (THREADS * BLOCKS)], take((size_t)i * 30 + 1),
-                         __ATOMIC_RELEASE);
+        void **place = &exchanged[(number + i * THREADS) % (THREADS * BLOCKS)];
+        give(__atomic_exchange_n(place, NULL, __ATOMIC_ACQ_REL));
+        give(__atomic_exchange_n(place, take((size_t)i * 30 + 1), __ATOMIC_ACQ_REL));
     }
     return NULL;
 }

@@ -62,6 +62,26 @@ static int case_idle(void)
     return verdict("idle", before, rss_bytes(), 12 * MIB);
 }
 
+static void *free_all_in_thread(void *argument)
+{
+    free_blocks(0, BLOCKS);
+    return argument;
+}
+
+/* Who allocated goes on with a few calls, and gets back what another thread freed. */
+static int case_idle_owner(void)
+{
+    pthread_t thread;
+    size_t before = rss_bytes();
+    alloc_blocks(0, BLOCKS);
+    pthread_create(&thread, NULL, free_all_in_thread, NULL);
+    pthread_join(thread, NULL);
+    alloc_blocks(0, 5000);
+    free_blocks(0, 5000);
+    malloc_trim(0);
+    return verdict("idle owner", before, rss_bytes(), 12 * MIB);
+}
+
 static sem_t full, empty;
 static volatile int last;
 
@@ -171,9 +191,17 @@ static int case_large(void)
 
 int main(int argc, char **argv)
 {
-    static const struct { const char *name; int (*run)(void); } cases[] = {
-        {"trim", case_trim}, {"idle", case_idle}, {"only_frees", case_only_frees}, {"dead_owner", case_dead_owner},
-        {"dead_pages", case_dead_pages}, {"large", case_large},
+    static const struct {
+        const char *name;
+        int (*run)(void);
+    } cases[] = {
+        {"trim", case_trim},
+        {"idle", case_idle},
+        {"idle_owner", case_idle_owner},
+        {"only_frees", case_only_frees},
+        {"dead_owner", case_dead_owner},
+        {"dead_pages", case_dead_pages},
+        {"large", case_large},
     };
     for (int i = 0; i < BLOCKS; i++) /* resident from the start */
         ((void *volatile *)blocks)[i] = NULL;

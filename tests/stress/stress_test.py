@@ -2,9 +2,12 @@
 Run a program under the preload module.  Wherever it stands still, readers must see what it says it did.
 
 Usage: stress_test.py PRELOAD CENSUS_PRINT TAGPOOL PROGRAM [ARGUMENTS...]     TAGPOOL may be "-"
+
+An argument "as=MIB" limits the address space and is not passed on.
 """
 
 import os
+import resource
 import subprocess
 import sys
 
@@ -16,16 +19,23 @@ def main():
     found = held.readers(census_print, None if tagpool == "-" else tagpool)
     module = os.path.basename(program)
     failures = 0
+    before = None
+    if arguments and arguments[0].startswith("as="):
+        size = int(arguments.pop(0)[3:]) << 20
+        before = lambda: resource.setrlimit(resource.RLIMIT_AS, (size, size))
     process = subprocess.Popen([program, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                               env=held.environment(preload))
+                               env=held.environment(preload), preexec_fn=before)
+    pid = process.pid
     expected = None
     for line in process.stdout:
         words = line.split()
-        if words[0] == "counts":
+        if words[0] == "process":
+            pid = int(words[1])
+        elif words[0] == "counts":
             expected = int(words[1]), int(words[2])
         elif words[0] == "ready":
             for reader, read in found:
-                got = held.of_module(read(process.pid), module)[:2]
+                got = held.of_module(read(pid), module)[:2]
                 print("ok    " if got == expected else "FAILED", reader, "got", got, "expected", expected)
                 failures += got != expected
             process.stdin.write("\n")

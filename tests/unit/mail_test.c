@@ -15,7 +15,7 @@
 #include <semaphore.h>
 
 #define TAG TAGPOOL_TAG('M', 'a', 'i', 'l')
-enum { BLOCKS = 1000 };
+enum { BLOCKS = 2000 };
 
 /* A thread that does one job, then waits until it may end. */
 struct worker {

@@ -31,7 +31,7 @@ static struct tp_page *page_make(enum tp_table_id table, unsigned class)
         ck_assert_ptr_nonnull(memory);
     }
     struct tp_page *page = &pages[3];
-    *page = (struct tp_page){.start = memory, .table = (uint8_t)table, .class = (uint8_t)class, .slot = 7};
+    *page = (struct tp_page){.start = memory, .table = (uint8_t)table, .class = (uint8_t) class, .slot = 7};
     page->block_size = tp_class_tables[table].size[class];
     page->units = tp_class_units(page->block_size);
     page->capacity = (uint32_t)capacity_of(page);
@@ -64,7 +64,7 @@ START_TEST(every_block_of_every_class_has_its_place_and_index)
 {
     page_make(TP_TABLE_PACKED, 0);
     for (int table = 0; table < TP_TABLE_COUNT; table++)
-        for (unsigned class = 0; class < tp_class_tables[table].count; class++) {
+        for (unsigned class = 0; class < tp_class_tables[table].count; class ++) {
             struct tp_page *page = page_make((enum tp_table_id)table, class);
             page_drain(page);
             ck_assert_ptr_null(tp_page_pop(page));
@@ -79,7 +79,7 @@ START_TEST(a_step_carves_an_os_page_at_most)
 {
     page_make(TP_TABLE_PACKED, 0);
     for (int table = 0; table < TP_TABLE_COUNT; table++)
-        for (unsigned class = 0; class < tp_class_tables[table].count; class++) {
+        for (unsigned class = 0; class < tp_class_tables[table].count; class ++) {
             struct tp_page *page = page_make((enum tp_table_id)table, class);
             ck_assert(tp_page_extend(page));
             ck_assert_uint_ge(page->carved, 1);
@@ -144,7 +144,7 @@ END_TEST
 START_TEST(the_gap_at_the_end_of_an_os_page_is_no_block)
 {
     page_make(TP_TABLE_POOL, 0);
-    for (unsigned class = 0; class < tp_class_tables[TP_TABLE_POOL].count; class++) {
+    for (unsigned class = 0; class < tp_class_tables[TP_TABLE_POOL].count; class ++) {
         struct tp_page *page = page_make(TP_TABLE_POOL, class);
         if (page->block_size > TP_OS_PAGE || TP_OS_PAGE % page->block_size < 16)
             continue;
@@ -204,6 +204,5 @@ START_TEST(owner_words_lead_back_to_the_first_unit)
 END_TEST
 
 UNIT_MAIN("page", every_block_of_every_class_has_its_place_and_index, a_step_carves_an_os_page_at_most,
-          the_last_block_back_is_told, what_is_no_block_ends_in_a_stop,
-          the_gap_at_the_end_of_an_os_page_is_no_block, the_walker_finds_what_is_wrong,
-          owner_words_lead_back_to_the_first_unit)
+          the_last_block_back_is_told, what_is_no_block_ends_in_a_stop, the_gap_at_the_end_of_an_os_page_is_no_block,
+          the_walker_finds_what_is_wrong, owner_words_lead_back_to_the_first_unit)

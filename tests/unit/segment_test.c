@@ -48,10 +48,9 @@ START_TEST(the_header_describes_the_tables)
                       header->tallies_offset);
     ck_assert_uint_le(header->tallies_offset + TP_TALLY_COUNT * sizeof(struct tagpool_segment_tally),
                       header->rows_offset);
-    ck_assert_uint_le(header->rows_offset + header->row_count * sizeof(struct tagpool_segment_row),
-                      header->file_size);
+    ck_assert_uint_le(header->rows_offset + header->row_count * sizeof(struct tagpool_segment_row), header->file_size);
     for (unsigned table = 0; table < TP_TABLE_COUNT; table++)
-        for (unsigned class = 0; class < TP_CLASS_LIMIT; class++)
+        for (unsigned class = 0; class < TP_CLASS_LIMIT; class ++)
             ck_assert_uint_eq(header->class_size[table][class], tp_class_tables[table].size[class]);
 }
 END_TEST

@@ -18,7 +18,7 @@ static unsigned class_by_search(const struct tp_class_table *table, size_t size)
 {
     unsigned class = 0;
     while (table->size[class] < size)
-        class++;
+        class ++;
     return class;
 }
 
@@ -29,7 +29,7 @@ START_TEST(sizes_grow_strictly)
         ck_assert_uint_le(table->count, TP_CLASS_LIMIT);
         ck_assert_uint_eq(table->size[0], 16);
         ck_assert_uint_eq(table->size[table->count - 1], TP_CLASS_MAX_SIZE);
-        for (unsigned class = 0; class < table->count; class++) {
+        for (unsigned class = 0; class < table->count; class ++) {
             ck_assert_uint_eq(table->size[class] % 16, 0);
             if (class > 0)
                 ck_assert_uint_gt(table->size[class], table->size[class - 1]);
@@ -79,7 +79,7 @@ END_TEST
 START_TEST(pool_sizes_divide_a_page_or_are_whole_pages)
 {
     const struct tp_class_table *table = table_at(TP_TABLE_POOL);
-    for (unsigned class = 0; class < table->count; class++) {
+    for (unsigned class = 0; class < table->count; class ++) {
         size_t size = table->size[class];
         size_t each = TP_OS_PAGE / size;
         if (size >= TP_OS_PAGE)
@@ -102,7 +102,7 @@ START_TEST(the_reciprocal_divides_exactly)
 {
     for (int id = 0; id < TP_TABLE_COUNT; id++) {
         const struct tp_class_table *table = table_at(id);
-        for (unsigned class = 0; class < table->count; class++) {
+        for (unsigned class = 0; class < table->count; class ++) {
             uint64_t size = table->size[class];
             uint64_t end = tp_class_units(size) << TP_UNIT_SHIFT;
             for (uint64_t offset = 0; offset < end; offset++)
@@ -116,7 +116,7 @@ END_TEST
 START_TEST(a_page_holds_eight_blocks_of_any_class)
 {
     for (int id = 0; id < TP_TABLE_COUNT; id++)
-        for (unsigned class = 0; class < table_at(id)->count; class++) {
+        for (unsigned class = 0; class < table_at(id)->count; class ++) {
             size_t size = table_at(id)->size[class];
             size_t units = tp_class_units(size);
             ck_assert_uint_ge(units, 1);

@@ -230,5 +230,4 @@ END_TEST
 
 UNIT_MAIN("span", random_spans_never_overlap_and_runs_merge, all_of_it_merges_back_into_one_run,
           trim_gives_memory_back_and_it_reads_as_zero, dirty_memory_is_used_before_clean,
-          what_cannot_be_had_is_null_and_nothing_changed, the_two_pools_are_apart,
-          a_span_does_not_grow_into_another)
+          what_cannot_be_had_is_null_and_nothing_changed, the_two_pools_are_apart, a_span_does_not_grow_into_another)

@@ -23,9 +23,12 @@ static uint32_t open_module(const char *name)
 
 START_TEST(names_give_their_first_letters)
 {
-    static const struct { const char *name, *letters; } rows[] = {
-        {"libsqlite3.so.0", "sqli"}, {"libc.so.6", "c   "},      {"python3.11", "pyth"},
-        {"lib.so", "lib "},          {"libx-y_z9.so.1", "xyz9"}, {"a", "a   "},
+    static const struct {
+        const char *name, *letters;
+    } rows[] = {
+        {"libsqlite3.so.0", "sqli"},      {"libc.so.6", "c   "},
+        {"python3.11", "pyth"},           {"lib.so", "lib "},
+        {"libx-y_z9.so.1", "xyz9"},       {"a", "a   "},
         {"ld-linux-x86-64.so.2", "ldli"}, {"(generated code)", "gene"},
     };
     tp_start();

@@ -122,8 +122,8 @@ END_TEST
 
 START_TEST(what_no_machine_has_is_enomem)
 {
-    static const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 15, SIZE_MAX - PAGE, SIZE_MAX / 2, (size_t)1 << 47,
-                                   (size_t)1 << 46};
+    static const size_t sizes[] = {SIZE_MAX,     SIZE_MAX - 15,   SIZE_MAX - PAGE,
+                                   SIZE_MAX / 2, (size_t)1 << 47, (size_t)1 << 46};
     errno = 0;
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         expect_null(tagpool_alloc(TAGPOOL_PAGED, sizes[i], TAG), ENOMEM);
@@ -261,8 +261,10 @@ START_TEST(the_wrong_tag_stops)
         void *block = tagpool_alloc(TAGPOOL_PAGED, sizes[i], TAG);
         struct child_result result = child_run(free_as_other, block);
         char expected[128];
-        snprintf(expected, sizeof(expected), "*** STOP: 0x000000C2 (0x000000000000000A, 0x%016lX, 0x%016lX, 0x%016lX) "
-                 "BAD_POOL_CALLER\n", (unsigned long)block, (unsigned long)TAG, (unsigned long)OTHER);
+        snprintf(expected, sizeof(expected),
+                 "*** STOP: 0x000000C2 (0x000000000000000A, 0x%016lX, 0x%016lX, 0x%016lX) "
+                 "BAD_POOL_CALLER\n",
+                 (unsigned long)block, (unsigned long)TAG, (unsigned long)OTHER);
         ck_assert_msg(child_stopped(&result, TP_CALLER_WRONG_TAG), "%s", result.text);
         ck_assert_msg(strncmp(result.text, expected, strlen(expected)) == 0, "%s", result.text);
         ck_assert_msg(strstr(result.text, "tag Conn") != NULL, "%s", result.text);
@@ -476,9 +478,9 @@ END_TEST
 
 UNIT_MAIN("tagpool", blocks_lie_as_the_pool_routines_say, from_a_page_on_sizes_are_rounded_to_whole_pages,
           alignments_are_kept, wrong_arguments_are_einval, what_no_machine_has_is_enomem,
-          zalloc_is_zero_to_the_last_byte, large_zalloc_is_zero_to_the_last_byte,
-          realloc_keeps_contents_tag_and_kind, a_realloc_counts_when_it_moves, a_large_block_grows_in_place,
-          the_wrong_tag_stops, free_keeps_errno_and_takes_null, what_is_no_block_has_no_tag,
+          zalloc_is_zero_to_the_last_byte, large_zalloc_is_zero_to_the_last_byte, realloc_keeps_contents_tag_and_kind,
+          a_realloc_counts_when_it_moves, a_large_block_grows_in_place, the_wrong_tag_stops,
+          free_keeps_errno_and_takes_null, what_is_no_block_has_no_tag,
           the_middle_of_a_block_has_no_tag_and_does_not_stop, a_handle_is_its_tag_and_kind,
           tags_and_kinds_are_counted_apart, the_peak_stays, any_thread_may_free,
           a_child_s_accounts_start_with_what_is_live, a_child_that_only_looks_sees_the_same,

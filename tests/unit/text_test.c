@@ -37,7 +37,11 @@ END_TEST
 
 START_TEST(hex_has_at_least_its_digits)
 {
-    static const struct { uint64_t value; int digits; const char *expected; } rows[] = {
+    static const struct {
+        uint64_t value;
+        int digits;
+        const char *expected;
+    } rows[] = {
         {0, 1, "0x0"},
         {0xC2, 8, "0x000000C2"},
         {0xABCDEF, 1, "0xABCDEF"},

@@ -203,7 +203,8 @@ static void heap_touched(int64_t bytes)
 
 static size_t heap_carved_bytes(const struct tp_page *page)
 {
-    return tp_min(tp_round_up((size_t)page->carved * page->block_size, TP_OS_PAGE), (size_t)page->units << TP_UNIT_SHIFT);
+    size_t carved = tp_round_up((size_t)page->carved * page->block_size, TP_OS_PAGE);
+    return tp_min(carved, (size_t)page->units << TP_UNIT_SHIFT);
 }
 
 static uint32_t heap_capacity(const struct tp_page *page, bool mixed)

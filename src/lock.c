@@ -39,7 +39,8 @@ static void lock_wait(uint32_t *state)
 static void lock_acquire(enum tp_lock_rank rank)
 {
     uint32_t expected = LOCK_FREE;
-    if (!__atomic_compare_exchange_n(&locks[rank].state, &expected, LOCK_HELD, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+    if (!__atomic_compare_exchange_n(&locks[rank].state, &expected, LOCK_HELD, false, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED))
         lock_wait(&locks[rank].state);
 }
 

@@ -113,9 +113,10 @@ static int os_move_up(int fd)
     return moved;
 }
 
-int tp_os_memory_file(size_t size)
+/* A fresh file of this size; `fd` may be an error, and is passed on. */
+static int os_file_of_size(int fd, size_t size)
 {
-    int fd = os_move_up((int)os_call(SYS_memfd_create, (long)"tagpool", MFD_CLOEXEC, 0, 0, 0, 0));
+    fd = os_move_up(fd);
     if (fd < 0)
         return fd;
     int error = os_resize(fd, size);
@@ -125,16 +126,15 @@ int tp_os_memory_file(size_t size)
     return error;
 }
 
+int tp_os_memory_file(size_t size)
+{
+    return os_file_of_size((int)os_call(SYS_memfd_create, (long)"tagpool", MFD_CLOEXEC, 0, 0, 0, 0), size);
+}
+
 int tp_os_file_create(const char *directory, size_t size)
 {
-    int fd = os_move_up((int)os_call(SYS_openat, AT_FDCWD, (long)directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600, 0, 0));
-    if (fd < 0)
-        return fd;
-    int error = os_resize(fd, size);
-    if (error == 0)
-        return fd;
-    tp_os_close(fd);
-    return error;
+    int flags = O_TMPFILE | O_RDWR | O_CLOEXEC;
+    return os_file_of_size((int)os_call(SYS_openat, AT_FDCWD, (long)directory, flags, 0600, 0, 0), size);
 }
 
 void *tp_os_file_map(int fd, size_t size)
@@ -184,7 +184,8 @@ int tp_os_reserve_private_at(void *addr, size_t size)
 
 int tp_os_map_private_at(void *addr, size_t size)
 {
-    long p = os_mmap(addr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+    long p = os_mmap(addr, size, PROT_READ | PROT_WRITE, flags, -1, 0);
     return os_is_error(p) ? (int)p : 0;
 }
 

@@ -13,8 +13,19 @@
 
 /* --- allocate ------------------------------------------------------------------------------------------------- */
 
+/* By calling address the fast path knows nobody: its key is the OS page of the call. */
+static void *preload_alloc_by_address(size_t size, size_t alignment, uintptr_t pc)
+{
+    if (!tp_site_by_address || alignment > PRELOAD_ALIGNMENT)
+        return NULL;
+    return tp_alloc_fast(tp_site_key(TP_KEY_SITE, pc), TP_TABLE_PACKED, size);
+}
+
 TP_NOINLINE void *preload_alloc_slow(size_t size, size_t alignment, struct tp_call call)
 {
+    void *block = preload_alloc_by_address(size, alignment, call.pc);
+    if (block != NULL)
+        return block;
     struct tp_thread *thread = tp_thread_self();
     return tp_alloc(thread, tp_site_slot_of_call(thread, &call), size, alignment);
 }
@@ -93,7 +104,7 @@ static size_t preload_round_alignment(size_t alignment)
     return rounded;
 }
 
-static void *preload_memalign(size_t alignment, size_t size, struct tp_call call)
+static TP_NOINLINE void *preload_memalign(size_t alignment, size_t size, struct tp_call call)
 {
     if (alignment > SIZE_MAX / 2) {
         errno = EINVAL;
@@ -102,14 +113,19 @@ static void *preload_memalign(size_t alignment, size_t size, struct tp_call call
     return preload_alloc_slow(size, preload_round_alignment(alignment), call);
 }
 
+/* Blocks are aligned to 16 as they are; programs ask for that, and for less. */
+#define PRELOAD_FAST_ALIGNED(alignment, size) ((alignment) <= PRELOAD_ALIGNMENT ? PRELOAD_FAST(size) : NULL)
+
 EXPORT void *memalign(size_t alignment, size_t size)
 {
-    return preload_memalign(alignment, size, TP_CALL_HERE());
+    void *block = PRELOAD_FAST_ALIGNED(alignment, size);
+    return TP_LIKELY(block != NULL) ? block : preload_memalign(alignment, size, TP_CALL_HERE());
 }
 
 EXPORT void *aligned_alloc(size_t alignment, size_t size)
 {
-    return preload_memalign(alignment, size, TP_CALL_HERE());
+    void *block = PRELOAD_FAST_ALIGNED(alignment, size);
+    return TP_LIKELY(block != NULL) ? block : preload_memalign(alignment, size, TP_CALL_HERE());
 }
 
 /* Leaves errno and *out alone when it fails. */
@@ -117,9 +133,12 @@ EXPORT int posix_memalign(void **out, size_t alignment, size_t size)
 {
     if (alignment % sizeof(void *) != 0 || !tp_is_power_of_two(alignment))
         return EINVAL;
-    int saved = errno;
-    void *block = preload_memalign(alignment, size, TP_CALL_HERE());
-    errno = saved;
+    void *block = PRELOAD_FAST_ALIGNED(alignment, size);
+    if (TP_UNLIKELY(block == NULL)) {
+        int saved = errno;
+        block = preload_memalign(alignment, size, TP_CALL_HERE());
+        errno = saved;
+    }
     if (block == NULL)
         return ENOMEM;
     *out = block;

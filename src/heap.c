@@ -23,7 +23,7 @@
 #define HEAP_LEFT_PAGES 4
 
 /* An empty page stays current for the next call unless it holds more than this. */
-#define HEAP_KEEP_BYTES (128 * TP_KIB)
+#define HEAP_KEEP_BYTES (64 * TP_KIB)
 
 /* A block in a side array that was freed: on its way home, or at home and not given out again. */
 #define SIDE_FREED 0x8000u

@@ -1,5 +1,5 @@
 /*
- * Pages: one to sixteen units of pool memory cut into equal blocks, and the words that say who may free them.
+ * Pages: one to eight units of pool memory cut into equal blocks, and the words that say who may free them.
  *
  *   owners[unit]   56 bits thread id | 4 bits: units back to the page's first unit
  *   pages[unit]    descriptor of the page that begins in this unit; private memory, never in the blocks' way

@@ -12,41 +12,14 @@
 /* Frames walked through transparent code before the innermost library is charged after all. */
 #define SITE_WALK_MAX 32
 
-/* A gate's table grows when this many lookups missed since it last did. */
-#define SITE_GROW_MISSES 1024
-
-unsigned tp_site_shift = TP_OS_PAGE_SHIFT;
+bool tp_site_by_address;
 
 /* Libraries that act for their callers, by the beginning of their file names.  The list ends by NULL. */
 #define SITE_THROUGH_MAX 32
-static const char *site_through[SITE_THROUGH_MAX + 1] = {"libc.so", "libstdc++.so", "libglib-2.0.so",
-                                                         "libtagpool"};
+static const char *site_through[SITE_THROUGH_MAX + 1] = {"libc.so", "libstdc++.so", "libglib-2.0.so", "libtagpool"};
 static char site_through_names[1024];
 
 /* --- the gate's table ----------------------------------------------------------------------------------------- */
-
-static size_t site_table_bytes(const struct tp_gate *gate)
-{
-    return gate->mask + TP_GATE_WAYS * sizeof(struct tp_site_entry);
-}
-
-static void site_clear(struct tp_gate *gate)
-{
-    memset(gate->sites, 0, site_table_bytes(gate));
-}
-
-/* More callers than entries: a larger table, which fills again by itself. */
-static void site_note_miss(struct tp_gate *gate)
-{
-    if (++gate->misses < SITE_GROW_MISSES)
-        return;
-    gate->misses = 0;
-    size_t sets = site_table_bytes(gate) / (TP_GATE_WAYS * sizeof(struct tp_site_entry));
-    if (sets >= TP_GATE_SETS_MAX)
-        return;
-    site_clear(gate);
-    gate->mask = (sets * 2 - 1) * TP_GATE_WAYS * sizeof(struct tp_site_entry);
-}
 
 /* The newer entry of a set comes first.  One that is there changes in place: a slot got its heap. */
 static void site_enter(struct tp_gate *gate, uint64_t key, struct tp_heap *heap)
@@ -58,6 +31,7 @@ static void site_enter(struct tp_gate *gate, uint64_t key, struct tp_heap *heap)
     }
     set[1] = set[0];
     set[0] = (struct tp_site_entry){key, heap};
+    gate->parts |= UINT64_C(1) << (size_t)(set - gate->sites) / TP_GATE_PART;
 }
 
 static void site_check_epoch(struct tp_gate *gate)
@@ -65,7 +39,7 @@ static void site_check_epoch(struct tp_gate *gate)
     uint64_t epoch = tp_peek(&tp_segment_control->epoch);
     if (TP_LIKELY(gate->epoch == epoch))
         return;
-    site_clear(gate);
+    tp_gate_clear(gate);
     gate->epoch = epoch;
 }
 
@@ -79,10 +53,8 @@ static void site_enter_slot(struct tp_thread *thread, uint64_t key, uint32_t slo
 static bool site_look_up(struct tp_thread *thread, uint64_t key, uint32_t *slot)
 {
     struct tp_site_entry *entry = tp_site_find(thread->gate, key);
-    if (entry == NULL) {
-        site_note_miss(thread->gate);
+    if (entry == NULL)
         return false;
-    }
     if (!tp_heap_is_cold(entry->heap, slot)) {
         *slot = entry->heap->slot;
         return true;
@@ -125,7 +97,7 @@ static uint32_t site_slot_of_pc(uintptr_t pc)
     const char *name = site_library_name(&object);
     if (site_is_transparent(name))
         return TP_SLOT_TRANSPARENT;
-    if (tp_site_shift != 0)
+    if (!tp_site_by_address)
         return tp_tag_open_named(name, TAGPOOL_SEGMENT_MODULE);
     char buffer[TAGPOOL_SEGMENT_NAME];
     struct tp_text text = {.at = buffer, .size = sizeof(buffer) - 20};
@@ -144,7 +116,7 @@ static uint32_t site_at(struct tp_thread *thread, uintptr_t pc)
     uint32_t slot;
     if (thread == NULL)
         return site_slot_of_pc(pc);
-    uint64_t key = tp_site_key(TP_KEY_CALL, tp_site_call_value(pc));
+    uint64_t key = tp_site_by_address ? tp_site_key(TP_KEY_SITE, pc) : tp_site_key(TP_KEY_CALL, tp_site_call_value(pc));
     if (site_look_up(thread, key, &slot))
         return slot;
     slot = site_slot_of_pc(pc);
@@ -264,7 +236,7 @@ void tp_site_init(void)
     const char *tags = tp_os_environment("TAGPOOL_TAGS");
     const char *through = tp_os_environment("TAGPOOL_THROUGH");
     if (tags != NULL && strcmp(tags, "site") == 0)
-        tp_site_shift = 0;
+        tp_site_by_address = true;
     if (through != NULL)
         site_read_through(through);
 }

@@ -2,10 +2,9 @@
  * Sites: on whose behalf a call is made, and the table in the gate that remembers it.
  *
  *   key (52 bits, xor the epoch above them)                              gate's table                  heap
- *     return address, rounded to its OS page (--tags=module)  ----->  two entries a set  ----->  pages, or "cold slot n"
- *     return address (--tags=site)
- *     handle; tag and kind (tagpool.h)
- *     return address whose frame is known (transparent code)  ----->  rule to the caller instead of a heap
+ *     return address, rounded to its OS page (--tags=module)  ----->  two entries a set  ----->  pages, or "cold slot
+ * n" return address (--tags=site, where the first key is never entered) handle; tag and kind (tagpool.h) return address
+ * whose frame is known (transparent code)  ----->  rule to the caller instead of a heap
  *
  * Code of a transparent library (libc, libstdc++, libglib, and what TAGPOOL_THROUGH names) counts for its caller: the
  * table says "look through", and the walk goes from frame to frame until a library is opaque.
@@ -26,14 +25,15 @@
 #define TP_KEY_FRAME (UINT64_C(1) << 48)
 #define TP_KEY_HANDLE (UINT64_C(2) << 48)
 #define TP_KEY_TAG (UINT64_C(3) << 48)
+#define TP_KEY_SITE (UINT64_C(4) << 48)
 
-/* Low bits of a return address that do not tell callers apart: those within an OS page, or none. */
-extern TP_HIDDEN unsigned tp_site_shift;
+/* --tags=site: calls are told apart by their return address, not by the OS page it lies in. */
+extern TP_HIDDEN bool tp_site_by_address;
 
 /* The value of a call's key.  The low bits of a value choose the set, so they are the ones that differ most. */
 TP_INLINE uint64_t tp_site_call_value(uintptr_t pc)
 {
-    return pc >> tp_site_shift;
+    return pc >> TP_OS_PAGE_SHIFT;
 }
 
 /* Programmers' tags differ in their last characters. */
@@ -49,7 +49,7 @@ TP_INLINE uint64_t tp_site_key(uint64_t kind, uint64_t value)
 
 TP_INLINE struct tp_site_entry *tp_site_set(struct tp_gate *gate, uint64_t key)
 {
-    return (struct tp_site_entry *)((char *)gate->sites + (key * TP_GATE_WAYS * sizeof(*gate->sites) & gate->mask));
+    return &gate->sites[key % TP_GATE_SETS * TP_GATE_WAYS];
 }
 
 /* The entry that an earlier call made; NULL: ask tp_site_slot_of_*. */

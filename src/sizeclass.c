@@ -75,5 +75,5 @@ unsigned tp_class_units(size_t block_size)
 {
     if (block_size <= 2 * TP_KIB)
         return 1;
-    return block_size <= 16 * TP_KIB ? 4 : 16;
+    return block_size <= 16 * TP_KIB ? 4 : 8;
 }

@@ -22,7 +22,7 @@
 #define TP_CLASS_SMALL_STEPS (TP_CLASS_SMALL / 16 + 1)
 #define TP_CLASS_MEDIUM_STEPS (TP_CLASS_MAX_SIZE / 256 + 1)
 
-/* offset / size == offset * reciprocal >> SHIFT: exact while offset * size < 2^SHIFT, and a page is at most 2^20
+/* offset / size == offset * reciprocal >> SHIFT: exact while offset * size < 2^SHIFT, and a page is at most 2^19
  * bytes and a block 2^17. */
 #define TP_CLASS_SHIFT 40
 
@@ -49,7 +49,7 @@ TP_INLINE unsigned tp_class_of(const struct tp_class_table *table, size_t size)
 /* The smallest class of at least `size` whose blocks are all aligned; TP_CLASS_LIMIT when there is none. */
 unsigned tp_class_of_aligned(const struct tp_class_table *table, size_t size, size_t alignment);
 
-/* Units of a page of this block size: one to sixteen, so that even the largest class has eight blocks. */
+/* Units of a page of this block size: one to eight, so that even the largest class has four blocks. */
 unsigned tp_class_units(size_t block_size);
 
 #endif

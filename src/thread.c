@@ -24,8 +24,8 @@
 /* Records that ended without their destructor (a raw exit) are looked for when this many more exist. */
 #define THREAD_SEARCH_STEP 64
 
-struct tp_gate tp_gate_nobody = {.id = ~UINT64_C(0), .sites = {{0, NULL}, {0, NULL}}};
-struct tp_gate tp_gate_ended = {.id = ~UINT64_C(0), .sites = {{0, NULL}, {0, NULL}}};
+struct tp_gate tp_gate_nobody;
+struct tp_gate tp_gate_ended;
 __thread struct tp_gate *tp_gate_self = &tp_gate_nobody;
 
 struct tp_thread *tp_thread_orphans;
@@ -88,9 +88,15 @@ static struct tp_thread *thread_take_record(void)
 static void thread_fill_gate(struct tp_thread *thread)
 {
     struct tp_gate *gate = thread->gate;
-    gate->mask = (TP_GATE_SETS_MIN - 1) * TP_GATE_WAYS * sizeof(struct tp_site_entry);
     gate->thread = thread;
     gate->id = thread->id;
+}
+
+void tp_gate_clear(struct tp_gate *gate)
+{
+    for (; gate->parts != 0; gate->parts &= gate->parts - 1)
+        memset(&gate->sites[(unsigned)__builtin_ctzll(gate->parts) * TP_GATE_PART], 0,
+               TP_GATE_PART * sizeof(gate->sites[0]));
 }
 
 /* --- the end of a thread -------------------------------------------------------------------------------------- */
@@ -100,7 +106,8 @@ static void thread_clear(struct tp_thread *thread)
     struct tp_gate *gate = thread->gate;
     memset(thread->slots, 0, thread->slots_used * sizeof(thread->slots[0]));
     thread->slots_used = 0;
-    memset(gate, 0, sizeof(*gate) + gate->mask + TP_GATE_WAYS * sizeof(struct tp_site_entry));
+    tp_gate_clear(gate);
+    memset(gate, 0, offsetof(struct tp_gate, sites));
 }
 
 /* By the thread itself in its last moments, or by another one that found it gone. */
@@ -222,6 +229,8 @@ static struct tp_thread *thread_make_orphans(void)
 
 int tp_thread_init(void)
 {
+    tp_gate_nobody.id = ~UINT64_C(0);
+    tp_gate_ended.id = ~UINT64_C(0);
     thread_key_made = pthread_key_create(&thread_key, thread_at_exit) == 0;
     tp_thread_orphans = thread_make_orphans();
     if (tp_thread_orphans == NULL)

@@ -27,29 +27,30 @@ struct tp_site_entry {
     struct tp_heap *heap;
 };
 
-/* Entries of a fresh gate, and the most it grows to. */
-#define TP_GATE_SETS_MIN 64u
-#define TP_GATE_SETS_MAX 1024u
+/* The table's size is a constant: where an entry lies must not wait for a load.  Few of its OS pages are touched. */
+#define TP_GATE_SETS 1024u
 #define TP_GATE_WAYS 2u
+#define TP_GATE_SITES (TP_GATE_SETS * TP_GATE_WAYS)
+
+/* A part of the table that is cleared only if something was entered there. */
+#define TP_GATE_PART (TP_GATE_SITES / 64u)
 
 struct tp_gate {
-    uint64_t id;   /* the thread's id, ~0 for the gate of no thread; 0: a new address space */
-    uint64_t mask; /* bytes: (sets - 1) * sizeof(a set) */
+    uint64_t id; /* the thread's id, ~0 for the gate of no thread; 0: a new address space */
     struct tp_thread *thread;
     uint64_t epoch;
-    uint32_t misses;
-    struct tp_site_entry sites[] __attribute__((aligned(TP_CACHE_LINE)));
+    uint64_t parts; /* bit i: entries were made in part i of the table */
+    struct tp_site_entry sites[TP_GATE_SITES] __attribute__((aligned(TP_CACHE_LINE)));
 };
 
-_Static_assert(sizeof(struct tp_gate) + TP_GATE_SETS_MAX * TP_GATE_WAYS * sizeof(struct tp_site_entry) <=
-                   TP_GATE_STRIDE, "a gate's table fits");
+_Static_assert(sizeof(struct tp_gate) <= TP_GATE_STRIDE, "a gate fits");
 
 enum tp_thread_state {
     TP_THREAD_FREE,
     TP_THREAD_ALIVE,
-    TP_THREAD_ENDING,  /* another thread found it gone and ends it */
+    TP_THREAD_ENDING, /* another thread found it gone and ends it */
     TP_THREAD_ORPHANS,
-    TP_THREAD_FROZEN,  /* a thread of the parent: nobody is there, its pages are never walked */
+    TP_THREAD_FROZEN, /* a thread of the parent: nobody is there, its pages are never walked */
 };
 
 /* What a thread keeps for each slot. */
@@ -98,9 +99,12 @@ _Static_assert(sizeof(struct tp_thread) <= TP_THREAD_STRIDE, "a record fits");
 /* The gate of the calling thread; never NULL. */
 extern TP_HIDDEN __thread struct tp_gate *tp_gate_self;
 
-/* Gates of no thread: before the first call, and after the last. */
+/* Gates of no thread: before the first call, and after the last.  Nothing is ever entered into their tables. */
 extern struct tp_gate tp_gate_nobody;
 extern struct tp_gate tp_gate_ended;
+
+/* Forget all sites, without touching memory that was not touched before. */
+void tp_gate_clear(struct tp_gate *gate);
 
 /*
  * The record of the calling thread, made if need be.  NULL when the thread has ended, or when no record is to be had:

@@ -27,7 +27,7 @@ static struct tp_page *page_make(enum tp_table_id table, unsigned class)
         tp_sizeclass_init();
         tp_space.owners = owners;
         tp_space.pages = pages;
-        memory = aligned_alloc(TP_UNIT, 16 * TP_UNIT);
+        memory = aligned_alloc(TP_UNIT, 8 * TP_UNIT);
         ck_assert_ptr_nonnull(memory);
     }
     struct tp_page *page = &pages[3];
@@ -190,16 +190,16 @@ START_TEST(owner_words_lead_back_to_the_first_unit)
 {
     struct tp_page *page = page_make(TP_TABLE_PACKED, tp_class_of(&tp_class_tables[TP_TABLE_PACKED], 100));
     page = page_make(TP_TABLE_PACKED, tp_class_tables[TP_TABLE_PACKED].count - 1);
-    ck_assert_uint_eq(page->units, 16);
-    owners[2] = owners[19] = 77;
+    ck_assert_uint_eq(page->units, 8);
+    owners[2] = owners[11] = 77;
     tp_page_set_owner(page, 5 << 4);
-    for (uint32_t i = 0; i < 16; i++)
+    for (uint32_t i = 0; i < 8; i++)
         ck_assert_uint_eq(owners[3 + i], (5 << 4 | i));
     tp_page_set_owner(page, TP_OWNER_NONE);
-    for (uint32_t i = 0; i < 16; i++)
+    for (uint32_t i = 0; i < 8; i++)
         ck_assert_uint_eq(owners[3 + i], TP_OWNER_NONE);
     ck_assert_uint_eq(owners[2], 77);
-    ck_assert_uint_eq(owners[19], 77);
+    ck_assert_uint_eq(owners[11], 77);
 }
 END_TEST
 

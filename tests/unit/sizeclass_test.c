@@ -113,15 +113,15 @@ START_TEST(the_reciprocal_divides_exactly)
 }
 END_TEST
 
-START_TEST(a_page_holds_eight_blocks_of_any_class)
+START_TEST(a_page_holds_four_blocks_of_any_class)
 {
     for (int id = 0; id < TP_TABLE_COUNT; id++)
         for (unsigned class = 0; class < table_at(id)->count; class ++) {
             size_t size = table_at(id)->size[class];
             size_t units = tp_class_units(size);
             ck_assert_uint_ge(units, 1);
-            ck_assert_uint_le(units, 16);
-            ck_assert_uint_ge((units << TP_UNIT_SHIFT) / size, 8);
+            ck_assert_uint_le(units, 8);
+            ck_assert_uint_ge((units << TP_UNIT_SHIFT) / size, 4);
         }
 }
 END_TEST
@@ -155,5 +155,5 @@ UNIT_MAIN("sizeclass", sizes_grow_strictly, each_power_of_two_is_a_class,
           each_size_gets_the_smallest_class_that_the_lookup_can_tell, packed_sizes_lose_nothing_to_the_lookup,
           packed_waste_is_bounded, pool_sizes_divide_a_page_or_are_whole_pages,
           pool_requests_from_a_page_on_are_whole_pages, the_reciprocal_divides_exactly,
-          a_page_holds_eight_blocks_of_any_class, aligned_classes_are_the_smallest_multiples,
+          a_page_holds_four_blocks_of_any_class, aligned_classes_are_the_smallest_multiples,
           what_no_class_serves_is_said)

@@ -18,7 +18,7 @@
 
 #include "page.h"
 
-#define TP_SPAN_KEEP_MS 500
+#define TP_SPAN_KEEP_MS 2000
 
 /*
  * `units` consecutive units of a pool (region: 0 nonpaged, 1 paged), the first at a multiple of align_units.  The

@@ -17,16 +17,22 @@ run: all
 
 check:
 	@scripts/packages core check
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all-with-tests
 	@scripts/check $(BUILD)
 
-bench: all
+bench:
 	@scripts/packages core bench
+	@$(MAKE) --no-print-directory all-with-tests
 	@bench/run $(BUILD)
 
 install: all
 	@meson configure $(BUILD) --prefix=$(abspath $(PREFIX)) >/dev/null
 	@meson install -C $(BUILD)
+
+# A build that was configured before the packages of tests were there has none of them.
+all-with-tests: $(BUILD)/build.ninja
+	@[ -d $(BUILD)/tests ] || meson setup --reconfigure $(BUILD)
+	@$(MAKE) --no-print-directory all
 
 # The engine under the sanitizers, through its API.
 asan:
@@ -40,4 +46,4 @@ tsan:
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
-.PHONY: all run check bench install asan tsan format
+.PHONY: all all-with-tests run check bench install asan tsan format

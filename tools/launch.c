@@ -19,6 +19,21 @@ int launch_set_tags(void *context, const char *value)
     return 0;
 }
 
+/* What the module has room for (src/site.c). */
+#define LAUNCH_THROUGH_NAMES 28
+#define LAUNCH_THROUGH_TEXT 1000
+
+static int launch_check_through(const char *list)
+{
+    size_t names = 1;
+    for (const char *at = list; *at != '\0'; at++)
+        names += *at == ',';
+    if (names <= LAUNCH_THROUGH_NAMES && strlen(list) <= LAUNCH_THROUGH_TEXT)
+        return 0;
+    return report_usage("--through names more than %d libraries, or takes more than %d characters: name fewer.",
+                        LAUNCH_THROUGH_NAMES, LAUNCH_THROUGH_TEXT);
+}
+
 int launch_set_through(void *context, const char *value)
 {
     struct launch *launch = context;
@@ -27,7 +42,7 @@ int launch_set_through(void *context, const char *value)
     char *list = launch->through == NULL ? memory_copy_text(value) : memory_format("%s,%s", launch->through, value);
     free(launch->through);
     launch->through = list;
-    return 0;
+    return launch_check_through(list);
 }
 
 void launch_free(struct launch *launch)
@@ -72,8 +87,8 @@ static char *launch_find_installed(void)
         return NULL;
     for (size_t i = 0; i < sizeof(launch_places) / sizeof(launch_places[0]); i++) {
         const char *place = launch_places[i];
-        char *path = memory_format("%s%s%s" LAUNCH_MODULE, place[0] == '/' ? "" : prefix, place[0] == '/' ? "" : "/",
-                                   place);
+        char *path =
+            memory_format("%s%s%s" LAUNCH_MODULE, place[0] == '/' ? "" : prefix, place[0] == '/' ? "" : "/", place);
         int is_there = realpath(path, found) != NULL && access(found, R_OK) == 0;
         free(path);
         if (is_there)
@@ -119,8 +134,8 @@ static char *launch_preload_list(const char *module)
     return list;
 }
 
-int launch_each_variable(const struct launch *launch,
-                         void (*set)(const char *name, const char *value, void *context), void *context)
+int launch_each_variable(const struct launch *launch, void (*set)(const char *name, const char *value, void *context),
+                         void *context)
 {
     char *module = launch_find_module();
     if (module == NULL)

@@ -246,6 +246,7 @@ cp "$work/script" "$work/data" && chmod -x "$work/data"
 printf '#!/nowhere/sh\n' >"$work/lost" && chmod +x "$work/lost"
 says 2 'no program was named' "$tagpool" run
 says 2 '--tags=colour is not known' "$tagpool" run --tags=colour true
+says 2 'names more than 28 libraries' "$tagpool" run "--through=$(seq -s, 40)" true
 says 2 'no list of libraries' "$tagpool" run '--through=a b' true
 says 2 'takes no argument' "$tagpool" env true
 says 127 'no program no-such-program' "$tagpool" run no-such-program

@@ -104,7 +104,9 @@ EXPORT int malloc_info(int options, FILE *stream)
 EXPORT int malloc_trim(size_t pad)
 {
     (void)pad;
-    tp_thread_self();
+    struct tp_thread *thread = tp_thread_self();
+    if (thread != NULL)
+        tp_heap_trim(thread);
     return tp_span_trim() > 0;
 }
 

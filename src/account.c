@@ -16,7 +16,8 @@ static struct tagpool_segment_tally *account_take_tally(void)
         return &tp_segment_tallies[account_free_tallies[--account_free_count]];
     if (account_next_tally == TP_TALLY_COUNT)
         return NULL;
-    tp_segment_tallies_ready(account_next_tally + 1);
+    if (tp_segment_tallies_ready(account_next_tally + 1) != 0)
+        return NULL;
     return &tp_segment_tallies[account_next_tally++];
 }
 

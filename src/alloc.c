@@ -114,13 +114,18 @@ static void *alloc_class_block(struct tp_thread *thread, uint32_t slot, unsigned
     return TP_LIKELY(block != NULL) ? block : alloc_from_orphans(slot, class);
 }
 
-void *tp_alloc(struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment)
+static void *alloc_block(struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment)
 {
     bool is_new;
-    tp_fork_note_slow_call();
     unsigned class = alloc_class(slot, size, alignment);
-    void *block = class == TP_CLASS_LIMIT ? alloc_large(slot, size, alignment, &is_new)
-                                          : alloc_class_block(thread, slot, class);
+    return class == TP_CLASS_LIMIT ? alloc_large(slot, size, alignment, &is_new)
+                                   : alloc_class_block(thread, slot, class);
+}
+
+void *tp_alloc(struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment)
+{
+    tp_fork_note_slow_call();
+    void *block = alloc_block(thread, slot, size, alignment);
     if (block == NULL)
         errno = ENOMEM;
     return block;
@@ -135,7 +140,8 @@ static size_t alloc_block_size(uint32_t slot, size_t size)
 void *tp_alloc_zeroed(struct tp_thread *thread, uint32_t slot, size_t size)
 {
     bool is_new = false;
-    void *block = size > TP_CLASS_MAX_SIZE ? alloc_large(slot, size, 16, &is_new) : tp_alloc(thread, slot, size, 16);
+    tp_fork_note_slow_call();
+    void *block = size > TP_CLASS_MAX_SIZE ? alloc_large(slot, size, 16, &is_new) : alloc_block(thread, slot, size, 16);
     if (block == NULL)
         errno = ENOMEM;
     else if (!is_new)

@@ -4,6 +4,7 @@
 #include "lock.h"
 #include "mail.h"
 #include "metadata.h"
+#include "os.h"
 #include "span.h"
 
 #include <pthread.h>
@@ -66,13 +67,24 @@ static void fork_inherit_page(struct tp_page *page)
         tp_account_inherit(page);
 }
 
-static void fork_inherit_region(unsigned region)
+/* Free runs that were forgotten are no neighbours to merge with: neither their lists nor their lengths can be trusted.
+ */
+static bool fork_forget_run(struct tp_page *page)
+{
+    bool is_free = page->state == TP_UNIT_DIRTY || page->state == TP_UNIT_CLEAN;
+    if (is_free)
+        page->state = TP_UNIT_UNUSED;
+    return is_free;
+}
+
+static void fork_inherit_region(unsigned region, bool consistent)
 {
     size_t unit = tp_span_region_first(region);
     size_t end = tp_span_watermark(region);
     while (unit < end) {
         struct tp_page *page = &tp_space.pages[unit];
-        bool is_head = page->state != TP_UNIT_UNUSED && page->units > 0 && unit + page->units <= end;
+        bool skip = !consistent && fork_forget_run(page);
+        bool is_head = !skip && page->state != TP_UNIT_UNUSED && page->units > 0 && unit + page->units <= end;
         fork_inherit_page(page);
         unit += is_head ? page->units : 1;
     }
@@ -92,8 +104,15 @@ void tp_fork_adopt(void)
     }
     tp_thread_adopt(consistent);
     for (unsigned region = 0; region < TAGPOOL_SEGMENT_REGIONS; region++)
-        fork_inherit_region(region);
+        fork_inherit_region(region, consistent);
     fork_calls_left = FORK_SLOW_CALLS;
+}
+
+/* Counters move to another mapping: no thread may count meanwhile, also none that has not called us yet. */
+static void fork_renew(void)
+{
+    if (tp_os_thread_count() == 1)
+        tp_segment_renew();
 }
 
 void tp_fork_note_slow_call(void)
@@ -103,7 +122,7 @@ void tp_fork_note_slow_call(void)
     if (tp_thread_count() > 1)
         fork_calls_left = 0;
     else if (--fork_calls_left == 0)
-        tp_segment_renew();
+        fork_renew();
 }
 
 void tp_fork_before_thread(void)
@@ -111,6 +130,6 @@ void tp_fork_before_thread(void)
     tp_thread_self(); /* a child that has not allocated yet adopts here */
     if (fork_calls_left != 0 && tp_thread_count() == 1) {
         fork_calls_left = 0;
-        tp_segment_renew();
+        fork_renew();
     }
 }

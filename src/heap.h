@@ -46,6 +46,9 @@ void tp_heap_put(struct tp_page *page, struct tp_block *first, struct tp_block *
 /* The fast path put back the last block, or one too many. */
 void tp_heap_emptied(struct tp_page *page);
 
+/* Open the mail, and retire pages that are kept though nothing is on them.  The thread's own call. */
+void tp_heap_trim(struct tp_thread *thread);
+
 /* Slot of a block of a mixed page, marked as freed; stops when it was freed already. */
 uint32_t tp_heap_side_take(struct tp_page *page, uint32_t index, const void *p);
 uint32_t tp_heap_side_peek(const struct tp_page *page, uint32_t index);

@@ -97,6 +97,8 @@ static void mail_forward_all(struct tp_block *sealed)
 static void mail_post(uint64_t id, struct tp_block *first, struct tp_block *last)
 {
     struct tp_thread *owner = tp_thread_of(id);
+    if (TP_UNLIKELY(owner == NULL)) /* the page has retired: more blocks came back than went out */
+        tp_stop(TP_CALLER_FREED_TWICE, 0, 0, (uintptr_t)first, first, 0);
     uint32_t state = __atomic_load_n(&owner->state, __ATOMIC_SEQ_CST);
     if (state == TP_THREAD_FROZEN)
         return; /* a thread of the parent: its pages are never walked again, the calls are counted */

@@ -19,7 +19,7 @@
 #include "thread.h"
 
 #define TP_PARCEL_BLOCKS 64u
-#define TP_MAIL_BYTES (32 * TP_KIB)
+#define TP_MAIL_BYTES (16 * TP_KIB)
 
 /* Give a block of another thread's page back, in time. */
 void tp_mail_send(struct tp_thread *thread, struct tp_page *page, void *block);

@@ -11,8 +11,8 @@ static bool nonpaged_charge(size_t size)
     do {
         if (size > limit || held > limit - size)
             return false;
-    } while (!__atomic_compare_exchange_n(&nonpaged_locked, &held, held + size, true, __ATOMIC_RELAXED,
-                                          __ATOMIC_RELAXED));
+    } while (
+        !__atomic_compare_exchange_n(&nonpaged_locked, &held, held + size, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
     return true;
 }
 
@@ -27,6 +27,7 @@ bool tp_nonpaged_lock(void *addr, size_t size)
     if (!nonpaged_charge(size))
         return false;
     if (tp_os_lock(addr, size) != 0) {
+        tp_os_unlock(addr, size); /* a part of it may be locked */
         nonpaged_uncharge(size);
         return false;
     }

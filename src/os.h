@@ -47,8 +47,9 @@ void *tp_os_file_map(int fd, size_t size);
 int tp_os_file_map_at(int fd, size_t offset, void *addr, size_t size);
 int tp_os_file_publish(int fd, const char *path);
 int tp_os_file_write(int fd, size_t offset, const void *from, size_t size);
+int tp_os_file_reserve(int fd, size_t offset, size_t size); /* room on the file system for a part of it */
 void tp_os_close(int fd);
-void tp_os_unlink(const char *path);
+int tp_os_unlink(const char *path);
 
 /* Have the pages of a shared mapping made now: an error here instead of SIGBUS later. */
 int tp_os_populate(void *addr, size_t size);
@@ -57,11 +58,17 @@ int tp_os_populate(void *addr, size_t size);
 int tp_os_map_private_at(void *addr, size_t size);
 int tp_os_reserve_private_at(void *addr, size_t size);
 
+/* Move a mapping over another one, in one step for threads that read there. */
+int tp_os_move(void *from, size_t size, void *to);
+
 /* A variable of the environment, or NULL.  getenv may have been replaced by a function that allocates. */
 const char *tp_os_environment(const char *name);
 
-/* Read at most size - 1 bytes of a small file and end them by NUL; the length or a negative errno. */
-int tp_os_read_file(const char *path, char *buffer, size_t size);
+/*
+ * Read at most size bytes of a regular file of this user's; the length or a negative errno, -EPERM where it is none:
+ * somebody else may have put a pipe there, or a link.
+ */
+int tp_os_read_own_file(const char *path, void *buffer, size_t size);
 void tp_os_write_stderr(const char *text, size_t length);
 
 /* Wait while *word == value, woken by tp_os_futex_wake. */
@@ -75,6 +82,7 @@ uint32_t tp_os_thread_id(void);
 uint32_t tp_os_user_id(void);
 uint64_t tp_os_pid_namespace(void); /* its inode; 0 without /proc */
 bool tp_os_thread_exists(uint32_t thread_id);
+size_t tp_os_thread_count(void); /* of this process; 0 without /proc */
 
 /* Soft limits in bytes, SIZE_MAX where there is none. */
 size_t tp_os_limit_address_space(void);

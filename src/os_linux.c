@@ -9,11 +9,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -166,9 +166,9 @@ void tp_os_close(int fd)
     os_call(SYS_close, fd, 0, 0, 0, 0, 0);
 }
 
-void tp_os_unlink(const char *path)
+int tp_os_unlink(const char *path)
 {
-    os_call(SYS_unlinkat, AT_FDCWD, (long)path, 0, 0, 0, 0);
+    return (int)os_call(SYS_unlinkat, AT_FDCWD, (long)path, 0, 0, 0, 0);
 }
 
 int tp_os_populate(void *addr, size_t size)
@@ -182,11 +182,22 @@ int tp_os_reserve_private_at(void *addr, size_t size)
     return os_is_error(p) ? (int)p : 0;
 }
 
+int tp_os_move(void *from, size_t size, void *to)
+{
+    long p = os_call(SYS_mremap, (long)from, (long)size, (long)size, MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0);
+    return os_is_error(p) ? (int)p : 0;
+}
+
 int tp_os_map_private_at(void *addr, size_t size)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
     long p = os_mmap(addr, size, PROT_READ | PROT_WRITE, flags, -1, 0);
     return os_is_error(p) ? (int)p : 0;
+}
+
+int tp_os_file_reserve(int fd, size_t offset, size_t size)
+{
+    return size > 0 ? (int)os_call(SYS_fallocate, fd, 0, (long)offset, (long)size, 0, 0) : 0;
 }
 
 int tp_os_file_write(int fd, size_t offset, const void *from, size_t size)
@@ -204,14 +215,21 @@ int tp_os_file_write(int fd, size_t offset, const void *from, size_t size)
     return 0;
 }
 
-int tp_os_read_file(const char *path, char *buffer, size_t size)
+static bool os_is_own_file(int fd)
 {
-    int fd = (int)os_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    struct stat status;
+    return os_call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) == 0 && S_ISREG(status.st_mode) &&
+           status.st_uid == tp_os_user_id();
+}
+
+int tp_os_read_own_file(const char *path, void *buffer, size_t size)
+{
+    int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+    int fd = (int)os_call(SYS_openat, AT_FDCWD, (long)path, flags, 0, 0, 0);
     if (fd < 0)
         return fd;
-    int n = (int)os_call(SYS_read, fd, (long)buffer, (long)size - 1, 0, 0, 0);
+    int n = os_is_own_file(fd) ? (int)os_call(SYS_read, fd, (long)buffer, (long)size, 0, 0, 0) : -EPERM;
     tp_os_close(fd);
-    buffer[n > 0 ? n : 0] = '\0';
     return n;
 }
 
@@ -281,6 +299,13 @@ uint64_t tp_os_pid_namespace(void)
 bool tp_os_thread_exists(uint32_t thread_id)
 {
     return os_call(SYS_tgkill, tp_os_process_id(), thread_id, 0, 0, 0, 0) != -ESRCH;
+}
+
+size_t tp_os_thread_count(void)
+{
+    struct stat status;
+    long result = os_call(SYS_newfstatat, AT_FDCWD, (long)"/proc/self/task", (long)&status, 0, 0, 0);
+    return result == 0 && status.st_nlink > 2 ? status.st_nlink - 2 : 0;
 }
 
 static size_t os_limit(int resource)

@@ -23,11 +23,11 @@ const struct tagpool_segment_control *tp_segment_control = &segment_control_none
 #define SEGMENT_ROWS_AT (SEGMENT_TALLIES_AT + TP_TALLY_COUNT * sizeof(struct tagpool_segment_tally))
 
 static size_t segment_size;
-static int segment_fd = -1;     /* between creation and publication */
-static bool segment_is_file;    /* the mapping is a file's: new parts are populated */
+static int segment_fd = -1;  /* between creation and publication */
+static bool segment_is_file; /* the mapping is a file's: new parts are populated */
 static bool segment_published;
-static bool segment_detached;   /* private memory in a forked child, no file yet */
-static uint32_t segment_owner;  /* the process that may unlink the name */
+static bool segment_detached;  /* private memory in a forked child, no file yet */
+static uint32_t segment_owner; /* the process that may unlink the name */
 static char segment_path[64];
 static size_t segment_slots_ready;
 static size_t segment_tallies_ready;
@@ -49,7 +49,7 @@ static void segment_place(char *base)
 static void segment_fill_classes(struct tagpool_segment_header *header)
 {
     for (unsigned table = 0; table < TP_TABLE_COUNT; table++)
-        for (unsigned class = 0; class < tp_class_tables[table].count; class++)
+        for (unsigned class = 0; class < tp_class_tables[table].count; class ++)
             header->class_size[table][class] = tp_class_tables[table].size[class];
 }
 
@@ -133,43 +133,48 @@ static int segment_populate(void *from, size_t size)
     return tp_os_map_private_at(from, size);
 }
 
-static void segment_ready(void *from, void *to)
+static int segment_ready(void *from, void *to)
 {
     if (to <= from)
-        return;
+        return 0;
     char *first = (char *)((uintptr_t)from & ~(TP_OS_PAGE - 1));
     size_t size = tp_round_up((size_t)((char *)to - first), TP_OS_PAGE);
-    int error = segment_is_file ? segment_populate(first, size) : tp_os_commit(first, size);
-    if (error != 0)
-        tp_fail("no memory for the accounts");
+    return segment_is_file ? segment_populate(first, size) : tp_os_commit(first, size);
 }
 
-void tp_segment_rows_ready(unsigned region, size_t from, size_t to)
+int tp_segment_rows_ready(unsigned region, size_t from, size_t to)
 {
-    segment_ready(&tp_space.rows[from], &tp_space.rows[to]);
+    int error = segment_ready(&tp_space.rows[from], &tp_space.rows[to]);
+    if (error != 0)
+        return error;
     if (segment_rows_end[region] == 0)
         segment_rows_first[region] = from;
     segment_rows_end[region] = to;
+    return 0;
 }
 
-void tp_segment_slots_ready(size_t count)
+int tp_segment_slots_ready(size_t count)
 {
     if (count <= segment_slots_ready)
-        return;
+        return 0;
     size_t step = TAGPOOL_SEGMENT_PAGE / sizeof(struct tagpool_segment_slot);
     size_t target = tp_round_up(count, step);
-    segment_ready(&tp_segment_slots[segment_slots_ready], &tp_segment_slots[target]);
-    segment_slots_ready = target;
+    int error = segment_ready(&tp_segment_slots[segment_slots_ready], &tp_segment_slots[target]);
+    if (error == 0)
+        segment_slots_ready = target;
+    return error;
 }
 
-void tp_segment_tallies_ready(size_t count)
+int tp_segment_tallies_ready(size_t count)
 {
     if (count <= segment_tallies_ready)
-        return;
+        return 0;
     size_t step = TAGPOOL_SEGMENT_PAGE / sizeof(struct tagpool_segment_tally);
     size_t target = tp_round_up(count, step);
-    segment_ready(&tp_segment_tallies[segment_tallies_ready], &tp_segment_tallies[target]);
-    segment_tallies_ready = target;
+    int error = segment_ready(&tp_segment_tallies[segment_tallies_ready], &tp_segment_tallies[target]);
+    if (error == 0)
+        segment_tallies_ready = target;
+    return error;
 }
 
 void tp_segment_region_used(unsigned region, size_t first, size_t used)
@@ -198,7 +203,7 @@ static void segment_write_path(bool with_nonce)
 static bool segment_is_older_self(void)
 {
     struct tagpool_segment_header old;
-    int length = tp_os_read_file(segment_path, (char *)&old, sizeof(old));
+    int length = tp_os_read_own_file(segment_path, &old, sizeof(old));
     return length >= (int)offsetof(struct tagpool_segment_header, program) && old.pid == tp_segment->pid &&
            old.pid_namespace == tp_segment->pid_namespace;
 }
@@ -213,9 +218,7 @@ static int segment_link(int fd)
     int error = tp_os_file_publish(fd, segment_path);
     if (error != -EEXIST)
         return error;
-    if (segment_is_older_self())
-        tp_os_unlink(segment_path);
-    else
+    if (!segment_is_older_self() || tp_os_unlink(segment_path) != 0)
         segment_write_path(true);
     return tp_os_file_publish(fd, segment_path);
 }
@@ -277,32 +280,34 @@ static void segment_copy_names(char *to, size_t slots_used)
     }
 }
 
-/* Private memory in the mapping's place, as far as it is in use; what it holds is gone. */
-static int segment_replace(void)
+/* Header, control page and slots of a child's own, somewhere else. */
+static char *segment_make_front(size_t size, size_t slots_used)
 {
-    int error = tp_os_reserve_private_at(tp_segment, segment_size);
-    if (error != 0)
-        return error;
-    segment_is_file = false;
-    segment_ready(tp_segment, tp_segment_slots + segment_slots_ready);
-    for (unsigned i = 0; i < TAGPOOL_SEGMENT_REGIONS; i++)
-        if (segment_rows_end[i] != 0)
-            segment_ready(&tp_space.rows[segment_rows_first[i]], &tp_space.rows[segment_rows_end[i]]);
-    return 0;
+    char *front = tp_os_reserve(size);
+    if (front == NULL || tp_os_commit(front, size) != 0)
+        return NULL;
+    segment_copy_names(front, slots_used);
+    return front;
 }
 
+/* Private memory in place of the rows and tallies, as far as they are in use; what they hold is gone. */
+static int segment_replace_rest(size_t front_size)
+{
+    int error = tp_os_reserve_private_at((char *)tp_segment + front_size, segment_size - front_size);
+    for (unsigned i = 0; i < TAGPOOL_SEGMENT_REGIONS && error == 0; i++)
+        error = segment_ready(&tp_space.rows[segment_rows_first[i]], &tp_space.rows[segment_rows_end[i]]);
+    return error;
+}
+
+/* The front is swapped in one step: other threads of the child read the epoch meanwhile. */
 void tp_segment_detach(void)
 {
     size_t slots_used = tp_min(tp_peek(&tp_segment->slots_used_total), segment_slots_ready);
-    size_t size = tp_round_up(SEGMENT_SLOTS_AT + slots_used * sizeof(struct tagpool_segment_slot), TP_OS_PAGE);
-    char *copy = tp_os_reserve(size);
-    if (copy == NULL || tp_os_commit(copy, size) != 0)
+    size_t size = SEGMENT_SLOTS_AT + segment_slots_ready * sizeof(struct tagpool_segment_slot);
+    char *front = segment_make_front(size, slots_used);
+    segment_is_file = false;
+    if (front == NULL || tp_os_move(front, size, tp_segment) != 0 || segment_replace_rest(size) != 0)
         tp_fail("no memory for a child's accounts");
-    segment_copy_names(copy, slots_used);
-    if (segment_replace() != 0)
-        tp_fail("no memory for a child's accounts");
-    memcpy(tp_segment, copy, size);
-    tp_os_release(copy, size);
     if (segment_fd >= 0)
         tp_os_close(segment_fd);
     segment_fd = -1;
@@ -311,24 +316,30 @@ void tp_segment_detach(void)
     segment_tallies_ready = 0;
 }
 
+/* What is ready must not fault later, used or not: it gets room in the file before the file is mapped. */
+static int segment_copy_part(int fd, const void *from, const void *used_to, const void *ready_to)
+{
+    size_t offset = (size_t)((const char *)from - (const char *)tp_segment);
+    size_t ready = (size_t)((const char *)ready_to - (const char *)from);
+    int error = tp_os_file_reserve(fd, offset, ready);
+    if (error != 0)
+        return error;
+    return tp_os_file_write(fd, offset, from, tp_min((size_t)((const char *)used_to - (const char *)from), ready));
+}
+
 static int segment_copy_to_file(int fd)
 {
-    struct { void *at; size_t size; } parts[3 + TAGPOOL_SEGMENT_REGIONS] = {
-        {tp_segment, SEGMENT_SLOTS_AT},
-        {tp_segment_slots, tp_segment->slots_used_total * sizeof(struct tagpool_segment_slot)},
-        {tp_segment_tallies, tp_segment->tallies_used_total * sizeof(struct tagpool_segment_tally)},
-    };
-    for (unsigned i = 0; i < TAGPOOL_SEGMENT_REGIONS; i++) {
-        parts[3 + i].at = &tp_space.rows[tp_segment->region[i].first];
-        parts[3 + i].size = tp_segment->region[i].used_total * sizeof(struct tagpool_segment_row);
+    int error = segment_copy_part(fd, tp_segment, tp_segment_slots + tp_segment->slots_used_total,
+                                  tp_segment_slots + segment_slots_ready);
+    if (error == 0)
+        error = segment_copy_part(fd, tp_segment_tallies, tp_segment_tallies + tp_segment->tallies_used_total,
+                                  tp_segment_tallies + segment_tallies_ready);
+    for (unsigned i = 0; i < TAGPOOL_SEGMENT_REGIONS && error == 0; i++) {
+        const struct tagpool_segment_row *first = &tp_space.rows[segment_rows_first[i]];
+        error =
+            segment_copy_part(fd, first, first + tp_segment->region[i].used_total, &tp_space.rows[segment_rows_end[i]]);
     }
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        size_t offset = (size_t)((char *)parts[i].at - (char *)tp_segment);
-        int error = tp_os_file_write(fd, offset, parts[i].at, parts[i].size);
-        if (error != 0)
-            return error;
-    }
-    return 0;
+    return error;
 }
 
 void tp_segment_renew(void)
@@ -344,10 +355,5 @@ void tp_segment_renew(void)
         return;
     }
     segment_is_file = true;
-    /* What was private and is in use must not fault later. */
-    segment_ready(tp_segment, tp_segment_slots + segment_slots_ready);
-    segment_ready(tp_segment_tallies, tp_segment_tallies + segment_tallies_ready);
-    for (unsigned i = 0; i < TAGPOOL_SEGMENT_REGIONS; i++)
-        segment_ready(&tp_space.rows[segment_rows_first[i]], &tp_space.rows[segment_rows_end[i]]);
     segment_publish_file(fd);
 }

@@ -37,10 +37,13 @@ void tp_segment_publish(void);
 /* The program ends: take the name away. */
 void tp_segment_retire(void);
 
-/* Have a region's rows [from, to), or the first `count` slots or tallies, ready for stores that cannot fault. */
-void tp_segment_rows_ready(unsigned region, size_t from, size_t to);
-void tp_segment_slots_ready(size_t count);
-void tp_segment_tallies_ready(size_t count);
+/*
+ * Have a region's rows [from, to), or the first `count` slots or tallies, ready for stores that cannot fault.  0, or a
+ * negative errno when there is not even private memory for them.
+ */
+int tp_segment_rows_ready(unsigned region, size_t from, size_t to);
+int tp_segment_slots_ready(size_t count);
+int tp_segment_tallies_ready(size_t count);
 
 /* Tell readers how far a region's rows are in use. */
 void tp_segment_region_used(unsigned region, size_t first, size_t used);

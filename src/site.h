@@ -1,10 +1,11 @@
 /*
  * Sites: on whose behalf a call is made, and the table in the gate that remembers it.
  *
- *   key (52 bits, xor the epoch above them)                              gate's table                  heap
- *     return address, rounded to its OS page (--tags=module)  ----->  two entries a set  ----->  pages, or "cold slot
- * n" return address (--tags=site, where the first key is never entered) handle; tag and kind (tagpool.h) return address
- * whose frame is known (transparent code)  ----->  rule to the caller instead of a heap
+ *   key (52 bits, xor the epoch above them)               gate's table               heap
+ *     OS page of the return address (--tags=module)   ->  two entries a set  ->  pages, or "cold slot n"
+ *     return address (--tags=site: the OS page is never entered)
+ *     handle; tag and kind (tagpool.h)
+ *     return address whose frame is known (transparent code)             ->  rule to the caller instead of a heap
  *
  * Code of a transparent library (libc, libstdc++, libglib, and what TAGPOOL_THROUGH names) counts for its caller: the
  * table says "look through", and the walk goes from frame to frame until a library is opaque.
@@ -36,10 +37,10 @@ TP_INLINE uint64_t tp_site_call_value(uintptr_t pc)
     return pc >> TP_OS_PAGE_SHIFT;
 }
 
-/* Programmers' tags differ in their last characters. */
+/* Programmers' tags differ in any of their characters: a product's upper bits depend on all of them. */
 TP_INLINE uint64_t tp_site_tag_value(uint32_t tag, enum tp_layout layout)
 {
-    return (uint64_t)layout << 32 | __builtin_bswap32(tag);
+    return (uint64_t)layout << 32 | __builtin_bswap32(tag * UINT32_C(0x9e3779b1));
 }
 
 TP_INLINE uint64_t tp_site_key(uint64_t kind, uint64_t value)

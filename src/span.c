@@ -1,6 +1,6 @@
 #include "span.h"
-#include "segment.h"
 #include "lock.h"
+#include "segment.h"
 
 #include <string.h>
 
@@ -45,12 +45,20 @@ static void span_init(void)
 {
     size_t paged = tp_areas[TP_AREA_POOL_PAGED].size >> TP_UNIT_SHIFT;
     size_t nonpaged = tp_areas[TP_AREA_POOL_NONPAGED].size >> TP_UNIT_SHIFT;
-    span_regions[1] = (struct span_region){
-        .first = 0, .limit = paged, .watermark = 0, .committed = 0,
-        .pool = TP_AREA_POOL_PAGED, .pages = TP_AREA_PAGES_PAGED, .owners = TP_AREA_OWNERS_PAGED};
-    span_regions[0] = (struct span_region){
-        .first = paged, .limit = paged + nonpaged, .watermark = paged, .committed = paged,
-        .pool = TP_AREA_POOL_NONPAGED, .pages = TP_AREA_PAGES_NONPAGED, .owners = TP_AREA_OWNERS_NONPAGED};
+    span_regions[1] = (struct span_region){.first = 0,
+                                           .limit = paged,
+                                           .watermark = 0,
+                                           .committed = 0,
+                                           .pool = TP_AREA_POOL_PAGED,
+                                           .pages = TP_AREA_PAGES_PAGED,
+                                           .owners = TP_AREA_OWNERS_PAGED};
+    span_regions[0] = (struct span_region){.first = paged,
+                                           .limit = paged + nonpaged,
+                                           .watermark = paged,
+                                           .committed = paged,
+                                           .pool = TP_AREA_POOL_NONPAGED,
+                                           .pages = TP_AREA_PAGES_NONPAGED,
+                                           .owners = TP_AREA_OWNERS_NONPAGED};
     span_ready = true;
 }
 
@@ -243,14 +251,15 @@ static int span_commit(struct span_region *region, size_t limit)
         return 0;
     limit = tp_min(tp_round_up(limit, SPAN_STEP), region->limit);
     size_t units = limit - region->first;
-    int error = tp_area_grow(region->owners, units * sizeof(uint64_t));
+    int error = tp_segment_rows_ready((unsigned)(region - span_regions), region->committed, limit);
+    if (error == 0)
+        error = tp_area_grow(region->owners, units * sizeof(uint64_t));
     if (error == 0)
         error = tp_area_grow(region->pages, units * sizeof(struct tp_page));
     if (error == 0)
         error = tp_area_grow(region->pool, units << TP_UNIT_SHIFT);
     if (error != 0)
         return error;
-    tp_segment_rows_ready((unsigned)(region - span_regions), region->committed, limit);
     span_count_metadata(limit - region->committed);
     region->committed = limit;
     return 0;

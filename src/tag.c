@@ -51,7 +51,6 @@ static uint16_t *tag_probe(uint64_t key, const char *name)
 static void tag_publish(uint32_t slot, const char *name)
 {
     struct tagpool_segment_slot *shared = &tp_segment_slots[slot];
-    tp_segment_slots_ready(slot + 1);
     shared->tag = tp_tags[slot].tag;
     shared->kind = tp_tags[slot].region;
     shared->face = tp_tags[slot].face;
@@ -157,7 +156,7 @@ static uint32_t tag_find_or_make(uint64_t key, const char *name, uint32_t tag, e
     uint16_t *place = tag_probe(key, name);
     if (*place != 0)
         return *place;
-    if (tag_next_slot == TP_SLOT_COUNT)
+    if (tag_next_slot == TP_SLOT_COUNT || tp_segment_slots_ready(tag_next_slot + 1) != 0)
         return tag_overflow(layout);
     uint32_t slot = tag_next_slot;
     tag_fill(slot, face == TAGPOOL_SEGMENT_API ? tag : tag_for(name, face, slot), layout, face, key);

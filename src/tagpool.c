@@ -142,10 +142,22 @@ tagpool_handle_t tagpool_open(tagpool_kind_t kind, tagpool_tag_t tag)
     return handle_of(open_tag(kind, tag, &thread));
 }
 
+/* The slot of a handle; NULL is what a failed tagpool_open gave. */
+static uint32_t open_handle(tagpool_handle_t handle, struct tp_thread **thread)
+{
+    if (TP_UNLIKELY(handle == NULL)) {
+        errno = EINVAL;
+        return TAGPOOL_SEGMENT_NO_SLOT;
+    }
+    *thread = tp_thread_self();
+    return tp_site_slot_of_handle(*thread, slot_of(handle));
+}
+
 static TP_NOINLINE void *handle_alloc_slow(tagpool_handle_t handle, size_t size)
 {
-    struct tp_thread *thread = tp_thread_self();
-    return tp_alloc(thread, tp_site_slot_of_handle(thread, slot_of(handle)), size, 16);
+    struct tp_thread *thread;
+    uint32_t slot = open_handle(handle, &thread);
+    return slot != TAGPOOL_SEGMENT_NO_SLOT ? tp_alloc(thread, slot, size, 16) : NULL;
 }
 
 void *tagpool_handle_alloc(tagpool_handle_t handle, size_t size)
@@ -156,8 +168,9 @@ void *tagpool_handle_alloc(tagpool_handle_t handle, size_t size)
 
 void *tagpool_handle_zalloc(tagpool_handle_t handle, size_t size)
 {
-    struct tp_thread *thread = tp_thread_self();
-    return tp_alloc_zeroed(thread, tp_site_slot_of_handle(thread, slot_of(handle)), size);
+    struct tp_thread *thread;
+    uint32_t slot = open_handle(handle, &thread);
+    return slot != TAGPOOL_SEGMENT_NO_SLOT ? tp_alloc_zeroed(thread, slot, size) : NULL;
 }
 
 int tagpool_stats(tagpool_kind_t kind, tagpool_tag_t tag, struct tagpool_stats *stats)

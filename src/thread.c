@@ -190,17 +190,32 @@ static struct tp_thread *thread_register(void)
     return thread;
 }
 
-/* The orphans' gate is filled once, and wiped as all others are. */
-static bool thread_is_new_address_space(void)
+/* What the first gate says of the address space; wiped by fork as all gates are. */
+enum thread_adoption { THREAD_NOT_ADOPTED = 0, THREAD_ADOPTING, THREAD_ADOPTED };
+
+/* One thread adopts; others that come meanwhile wait, for until then the parent's accounts are mapped. */
+static void thread_adopt_once(void)
 {
-    return tp_thread_orphans->gate->id == 0;
+    uint32_t *adoption = &thread_gate_at(0)->adoption;
+    for (;;) {
+        uint32_t state = __atomic_load_n(adoption, __ATOMIC_ACQUIRE);
+        if (TP_LIKELY(state == THREAD_ADOPTED))
+            return;
+        if (state == THREAD_NOT_ADOPTED &&
+            __atomic_compare_exchange_n(adoption, &state, THREAD_ADOPTING, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+            tp_fork_adopt();
+            __atomic_store_n(adoption, THREAD_ADOPTED, __ATOMIC_RELEASE);
+        } else {
+            tp_os_futex_wait(adoption, THREAD_ADOPTING);
+        }
+        tp_os_futex_wake(adoption); /* each wakes the next */
+    }
 }
 
 TP_NOINLINE struct tp_thread *tp_thread_self_slow(void)
 {
     tp_start();
-    if (thread_is_new_address_space())
-        tp_fork_adopt();
+    thread_adopt_once();
     if (tp_gate_self == &tp_gate_ended)
         return NULL;
     if (tp_gate_self->thread != NULL)
@@ -236,6 +251,7 @@ int tp_thread_init(void)
     if (tp_thread_orphans == NULL)
         return -ENOMEM;
     thread_fill_gate(tp_thread_orphans);
+    thread_gate_at(0)->adoption = THREAD_ADOPTED;
     return 0;
 }
 

@@ -39,7 +39,8 @@ struct tp_gate {
     uint64_t id; /* the thread's id, ~0 for the gate of no thread; 0: a new address space */
     struct tp_thread *thread;
     uint64_t epoch;
-    uint64_t parts; /* bit i: entries were made in part i of the table */
+    uint64_t parts;    /* bit i: entries were made in part i of the table */
+    uint32_t adoption; /* of the first gate alone: see thread_adopt_once */
     struct tp_site_entry sites[TP_GATE_SITES] __attribute__((aligned(TP_CACHE_LINE)));
 };
 

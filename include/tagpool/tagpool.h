@@ -94,7 +94,10 @@ TAGPOOL_API tagpool_tag_t tagpool_tag_of(const void *block);
  */
 TAGPOOL_API tagpool_handle_t tagpool_open(tagpool_kind_t kind, tagpool_tag_t tag);
 
-/* As tagpool_alloc and tagpool_zalloc, with kind and tag by handle.  The handle must come from tagpool_open. */
+/*
+ * As tagpool_alloc and tagpool_zalloc, with kind and tag by handle.  The handle must come from tagpool_open; NULL,
+ * which that returns when it fails, gives NULL with errno EINVAL.
+ */
 TAGPOOL_API void *tagpool_handle_alloc(tagpool_handle_t handle, size_t size) __attribute__((malloc));
 TAGPOOL_API void *tagpool_handle_zalloc(tagpool_handle_t handle, size_t size) __attribute__((malloc));
 

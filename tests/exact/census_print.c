@@ -19,19 +19,36 @@
 
 enum { STEP = 64 };
 
-/* By the plain name, or the one with a nonce behind it. */
-static int open_segment(const char *pid)
+/* The name may be taken by a pipe, a link or a folder: those are no segments. */
+static int open_file(const char *path)
+{
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0 || (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)))
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static int open_pattern(const char *pid, const char *end)
 {
     char pattern[128];
     glob_t found;
     int fd = -1;
-    snprintf(pattern, sizeof(pattern), "%s/%s*.%s", TAGPOOL_SEGMENT_DIR, TAGPOOL_SEGMENT_PREFIX, pid);
+    snprintf(pattern, sizeof(pattern), "%s/%s*.%s%s", TAGPOOL_SEGMENT_DIR, TAGPOOL_SEGMENT_PREFIX, pid, end);
     if (glob(pattern, 0, NULL, &found) != 0)
         return -1;
     for (size_t i = 0; i < found.gl_pathc && fd < 0; i++)
-        fd = open(found.gl_pathv[i], O_RDONLY | O_CLOEXEC);
+        fd = open_file(found.gl_pathv[i]);
     globfree(&found);
     return fd;
+}
+
+/* By the plain name, or the one with a nonce behind it. */
+static int open_segment(const char *pid)
+{
+    int fd = open_pattern(pid, "");
+    return fd >= 0 ? fd : open_pattern(pid, ".*");
 }
 
 static int print_slot(const struct tagpool_segment_slot *slot, const struct tp_census_sum *sum)

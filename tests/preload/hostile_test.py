@@ -104,6 +104,29 @@ def told_or_nothing(what, mount, preload, census_print):
     return good
 
 
+def run_where_name_is_taken(make, preload, census_print):
+    """The shell's number is the program's: exec keeps it."""
+    script = f'{make} /dev/shm/tagpool.{os.geteuid()}.$$ && exec env LD_PRELOAD="$0" "$@"'
+    process = subprocess.Popen(["sh", "-c", script, preload, sys.executable, "-S", "-c", HOLD, census_print],
+                               stdout=subprocess.PIPE, text=True)
+    name = f"/dev/shm/tagpool.{os.geteuid()}.{process.pid}"
+    try:
+        return process.communicate(timeout=50)[0]
+    finally:
+        process.kill()
+        (os.rmdir if os.path.isdir(name) else os.unlink)(name)
+
+
+def case_taken_name(preload, census_print):
+    """What has the name is no segment: a pipe that nobody writes to, a link, a folder."""
+    good = True
+    for make in ("mkfifo", "ln -s /dev/zero", "mkdir"):
+        out = run_where_name_is_taken(make, preload, census_print)
+        print("ok    " if out.startswith("0 ") else "FAILED", "name taken by", make, repr(out))
+        good &= out.startswith("0 ")
+    return good
+
+
 def case_small_shm(preload, census_print):
     return all([in_namespace(f"/dev/shm of {size}k", f"mount -t tmpfs -o size={size}k none /dev/shm", preload,
                              census_print) for size in (4, 16, 64, 256)])

@@ -4,7 +4,7 @@
  * Threads of the parent allocate and free all the while, so that children begin in the middle of anything.  Nothing
  * may be lost or hang, and afterwards the parent's accounts are what the parent did.
  *
- * Usage: fork_storm FORKS
+ * Usage: fork_storm FORKS      three of four children allocate
  */
 #include "dice.h"
 #include "hold.h"

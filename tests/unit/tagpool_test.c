@@ -476,6 +476,54 @@ START_TEST(a_child_s_accounts_leave_out_what_waits_in_the_mail)
 }
 END_TEST
 
+enum { ADOPTERS = 8, ADOPTER_BLOCKS = 1000 };
+
+static void *alloc_in_adopter(void *argument)
+{
+    for (int i = 0; i < ADOPTER_BLOCKS; i++)
+        if (tagpool_alloc(TAGPOOL_PAGED, (size_t)i, TAG) == NULL)
+            return argument;
+    return NULL;
+}
+
+/* The child's first calls come from many threads at once. */
+static int start_threads_in_child(void **blocks)
+{
+    struct tagpool_stats stats;
+    pthread_t threads[ADOPTERS];
+    int failed = blocks == NULL;
+    for (int i = 0; i < ADOPTERS; i++)
+        pthread_create(&threads[i], NULL, alloc_in_adopter, &failed);
+    for (int i = 0; i < ADOPTERS; i++) {
+        void *result;
+        pthread_join(threads[i], &result);
+        failed |= result != NULL;
+    }
+    if (failed || tagpool_stats(TAGPOOL_PAGED, TAG, &stats) != 0)
+        return 1;
+    return stats.allocs == 300 + ADOPTERS * ADOPTER_BLOCKS && stats.frees == 0 ? 0 : 2;
+}
+
+START_TEST(threads_of_a_child_may_all_be_its_first)
+{
+    void *blocks[300];
+    alloc_for_child(blocks);
+    for (int i = 0; i < 10; i++)
+        ck_assert_int_eq(in_child(start_threads_in_child, blocks), 0);
+}
+END_TEST
+
+START_TEST(no_handle_is_einval)
+{
+    errno = 0;
+    ck_assert_ptr_null(tagpool_handle_alloc(NULL, 10));
+    ck_assert_int_eq(errno, EINVAL);
+    errno = 0;
+    ck_assert_ptr_null(tagpool_handle_zalloc(NULL, 10));
+    ck_assert_int_eq(errno, EINVAL);
+}
+END_TEST
+
 UNIT_MAIN("tagpool", blocks_lie_as_the_pool_routines_say, from_a_page_on_sizes_are_rounded_to_whole_pages,
           alignments_are_kept, wrong_arguments_are_einval, what_no_machine_has_is_enomem,
           zalloc_is_zero_to_the_last_byte, large_zalloc_is_zero_to_the_last_byte, realloc_keeps_contents_tag_and_kind,
@@ -484,4 +532,5 @@ UNIT_MAIN("tagpool", blocks_lie_as_the_pool_routines_say, from_a_page_on_sizes_a
           the_middle_of_a_block_has_no_tag_and_does_not_stop, a_handle_is_its_tag_and_kind,
           tags_and_kinds_are_counted_apart, the_peak_stays, any_thread_may_free,
           a_child_s_accounts_start_with_what_is_live, a_child_that_only_looks_sees_the_same,
-          a_child_s_accounts_leave_out_what_waits_in_the_mail)
+          a_child_s_accounts_leave_out_what_waits_in_the_mail, threads_of_a_child_may_all_be_its_first,
+          no_handle_is_einval)

@@ -117,19 +117,20 @@ static void fork_renew(void)
 
 void tp_fork_note_slow_call(void)
 {
-    if (TP_LIKELY(fork_calls_left == 0))
+    uint32_t left = tp_peek(&fork_calls_left);
+    if (TP_LIKELY(left == 0))
         return;
-    if (tp_thread_count() > 1)
-        fork_calls_left = 0;
-    else if (--fork_calls_left == 0)
+    left = tp_thread_count() > 1 ? 0 : left - 1;
+    tp_poke(&fork_calls_left, left);
+    if (left == 0)
         fork_renew();
 }
 
 void tp_fork_before_thread(void)
 {
     tp_thread_self(); /* a child that has not allocated yet adopts here */
-    if (fork_calls_left != 0 && tp_thread_count() == 1) {
-        fork_calls_left = 0;
+    if (tp_peek(&fork_calls_left) != 0 && tp_thread_count() == 1) {
+        tp_poke(&fork_calls_left, 0);
         fork_renew();
     }
 }

@@ -123,7 +123,7 @@ static void thread_end(struct tp_thread *thread)
     tp_account_fold(thread);
     thread_clear(thread);
     tp_lock(TP_LOCK_THREADS);
-    thread_alive_count--;
+    tp_poke(&thread_alive_count, thread_alive_count - 1);
     if (moved) {
         thread->next_free = thread_free_list;
         thread_free_list = thread;
@@ -183,7 +183,7 @@ static struct tp_thread *thread_register(void)
     struct tp_thread *thread = thread_take_record();
     if (thread != NULL) {
         thread->kernel_id = kernel_id;
-        thread_alive_count++;
+        tp_poke(&thread_alive_count, thread_alive_count + 1);
         __atomic_store_n(&thread->state, TP_THREAD_ALIVE, __ATOMIC_SEQ_CST);
     }
     tp_unlock(TP_LOCK_THREADS);

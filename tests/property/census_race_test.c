@@ -25,7 +25,7 @@ struct truth {
 
 static struct truth truths[TAGS];
 static uint32_t slots[TAGS];
-static volatile int stop;
+static int stop;
 
 static tagpool_tag_t tag_at(unsigned tag)
 {
@@ -74,7 +74,7 @@ static void *live(void *argument)
 {
     struct dice dice = {(uintptr_t)argument};
     struct held hand[HAND] = {{NULL, 0}};
-    for (int i = 0; i < LIFE && !stop; i++) {
+    for (int i = 0; i < LIFE && !tp_peek(&stop); i++) {
         struct held *place = &hand[dice_below(&dice, HAND)];
         give(*place);
         *place = take(&dice);
@@ -95,7 +95,7 @@ static void *live(void *argument)
 static void *keep_alive(void *argument)
 {
     struct dice dice = {(uintptr_t)argument};
-    while (!stop) {
+    while (!tp_peek(&stop)) {
         pthread_t thread;
         if (pthread_create(&thread, NULL, live, (void *)(uintptr_t)(dice_roll(&dice) | 1)) != 0)
             abort();
@@ -156,7 +156,7 @@ int main(void)
         good += (unsigned long)read_once((unsigned)(reads % TAGS));
         reads++;
     } while (time(NULL) < end);
-    stop = 1;
+    tp_poke(&stop, 1);
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     for (int i = 0; i < HAND; i++)

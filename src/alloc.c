@@ -114,18 +114,19 @@ static void *alloc_class_block(struct tp_thread *thread, uint32_t slot, unsigned
     return TP_LIKELY(block != NULL) ? block : alloc_from_orphans(slot, class);
 }
 
-static void *alloc_block(struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment)
+/* Large blocks alone set is_new. */
+static void *alloc_block(struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment, bool *is_new)
 {
-    bool is_new;
     unsigned class = alloc_class(slot, size, alignment);
-    return class == TP_CLASS_LIMIT ? alloc_large(slot, size, alignment, &is_new)
+    return class == TP_CLASS_LIMIT ? alloc_large(slot, size, alignment, is_new)
                                    : alloc_class_block(thread, slot, class);
 }
 
 void *tp_alloc(struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment)
 {
+    bool is_new;
     tp_fork_note_slow_call();
-    void *block = alloc_block(thread, slot, size, alignment);
+    void *block = alloc_block(thread, slot, size, alignment, &is_new);
     if (block == NULL)
         errno = ENOMEM;
     return block;
@@ -141,7 +142,7 @@ void *tp_alloc_zeroed(struct tp_thread *thread, uint32_t slot, size_t size)
 {
     bool is_new = false;
     tp_fork_note_slow_call();
-    void *block = size > TP_CLASS_MAX_SIZE ? alloc_large(slot, size, 16, &is_new) : alloc_block(thread, slot, size, 16);
+    void *block = alloc_block(thread, slot, size, 16, &is_new);
     if (block == NULL)
         errno = ENOMEM;
     else if (!is_new)

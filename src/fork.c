@@ -67,8 +67,7 @@ static void fork_inherit_page(struct tp_page *page)
         tp_account_inherit(page);
 }
 
-/* Free runs that were forgotten are no neighbours to merge with: neither their lists nor their lengths can be trusted.
- */
+/* Free runs that were forgotten are no neighbours to merge with: their lists and lengths cannot be trusted. */
 static bool fork_forget_run(struct tp_page *page)
 {
     bool is_free = page->state == TP_UNIT_DIRTY || page->state == TP_UNIT_CLEAN;
@@ -120,16 +119,15 @@ void tp_fork_note_slow_call(void)
     uint32_t left = tp_peek(&fork_calls_left);
     if (TP_LIKELY(left == 0))
         return;
-    left = tp_thread_count() > 1 ? 0 : left - 1;
-    tp_poke(&fork_calls_left, left);
-    if (left == 0)
+    tp_poke(&fork_calls_left, left - 1);
+    if (left == 1)
         fork_renew();
 }
 
 void tp_fork_before_thread(void)
 {
     tp_thread_self(); /* a child that has not allocated yet adopts here */
-    if (tp_peek(&fork_calls_left) != 0 && tp_thread_count() == 1) {
+    if (tp_peek(&fork_calls_left) != 0) {
         tp_poke(&fork_calls_left, 0);
         fork_renew();
     }

@@ -18,7 +18,7 @@
 /* Register the handlers.  Once, when the program is ready to. */
 void tp_fork_init(void);
 
-/* The calling thread is the only one of a new address space. */
+/* The first call of a new address space.  Other threads of the child that come meanwhile wait (thread.c). */
 void tp_fork_adopt(void);
 
 /* A slow call was made: a child that has made enough of them gets its segment. */

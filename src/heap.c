@@ -66,7 +66,7 @@ static struct tp_heap *heap_create(struct tp_thread *thread, uint32_t slot, enum
     struct tp_heap *heap = tp_metadata_alloc(sizeof(*heap));
     if (heap == NULL)
         return NULL;
-    for (unsigned class = 0; class < TP_CLASS_LIMIT; class ++)
+    for (unsigned class = 0; class < TP_CLASS_LIMIT; class++)
         heap->page[class] = &tp_page_none;
     heap->slot = slot;
     heap->layout = (uint8_t)layout;
@@ -266,7 +266,7 @@ static void heap_fill_page(struct tp_heap *heap, struct tp_page *page, unsigned 
     page->heap = heap;
     page->start = tp_unit_address(tp_page_unit(page));
     page->table = heap->layout == TP_LAYOUT_MALLOC ? TP_TABLE_PACKED : TP_TABLE_POOL;
-    page->class = (uint8_t) class;
+    page->class = (uint8_t)class;
     page->block_size = tp_class_tables[page->table].size[class];
     page->slot = (uint16_t)heap->slot;
     page->is_full = 0;
@@ -545,7 +545,7 @@ void tp_heap_emptied(struct tp_page *page)
 /* Only the one page of a class is kept empty. */
 static void heap_retire_kept(struct tp_heap *heap)
 {
-    for (unsigned class = 0; class < TP_CLASS_LIMIT; class ++)
+    for (unsigned class = 0; class < TP_CLASS_LIMIT; class++)
         if (heap->page[class] != &tp_page_none && heap->page[class]->used == 0)
             heap_retire_page(heap->page[class]);
 }
@@ -596,7 +596,7 @@ static bool heap_orphan(struct tp_heap *heap)
     tp_poke(&to->filled, to->filled | heap->filled);
     while (heap->full != NULL)
         heap_orphan_page(heap->full, to);
-    for (unsigned class = 0; class < TP_CLASS_LIMIT; class ++)
+    for (unsigned class = 0; class < TP_CLASS_LIMIT; class++)
         while (heap->page[class] != &tp_page_none)
             heap_orphan_page(heap->page[class], to);
     return true;

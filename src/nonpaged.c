@@ -11,8 +11,8 @@ static bool nonpaged_charge(size_t size)
     do {
         if (size > limit || held > limit - size)
             return false;
-    } while (
-        !__atomic_compare_exchange_n(&nonpaged_locked, &held, held + size, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    } while (!__atomic_compare_exchange_n(&nonpaged_locked, &held, held + size, true, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
     return true;
 }
 

@@ -49,7 +49,7 @@ static void segment_place(char *base)
 static void segment_fill_classes(struct tagpool_segment_header *header)
 {
     for (unsigned table = 0; table < TP_TABLE_COUNT; table++)
-        for (unsigned class = 0; class < tp_class_tables[table].count; class ++)
+        for (unsigned class = 0; class < tp_class_tables[table].count; class++)
             header->class_size[table][class] = tp_class_tables[table].size[class];
 }
 

@@ -244,7 +244,8 @@ void tp_site_init(void)
 void tp_site_forget_all(void)
 {
     if (tp_segment == NULL)
-        return;       /* nothing was allocated yet, so nothing is remembered */
+        return; /* nothing was allocated yet, so nothing is remembered */
+
     tp_thread_self(); /* a forked child must not write its parent's */
     struct tagpool_segment_control *control = (struct tagpool_segment_control *)(uintptr_t)tp_segment_control;
     __atomic_fetch_add(&control->epoch, 1, __ATOMIC_RELEASE);

@@ -45,20 +45,12 @@ static void span_init(void)
 {
     size_t paged = tp_areas[TP_AREA_POOL_PAGED].size >> TP_UNIT_SHIFT;
     size_t nonpaged = tp_areas[TP_AREA_POOL_NONPAGED].size >> TP_UNIT_SHIFT;
-    span_regions[1] = (struct span_region){.first = 0,
-                                           .limit = paged,
-                                           .watermark = 0,
-                                           .committed = 0,
-                                           .pool = TP_AREA_POOL_PAGED,
-                                           .pages = TP_AREA_PAGES_PAGED,
-                                           .owners = TP_AREA_OWNERS_PAGED};
-    span_regions[0] = (struct span_region){.first = paged,
-                                           .limit = paged + nonpaged,
-                                           .watermark = paged,
-                                           .committed = paged,
-                                           .pool = TP_AREA_POOL_NONPAGED,
-                                           .pages = TP_AREA_PAGES_NONPAGED,
-                                           .owners = TP_AREA_OWNERS_NONPAGED};
+    span_regions[1] = (struct span_region){
+        .first = 0, .limit = paged, .watermark = 0, .committed = 0,
+        .pool = TP_AREA_POOL_PAGED, .pages = TP_AREA_PAGES_PAGED, .owners = TP_AREA_OWNERS_PAGED};
+    span_regions[0] = (struct span_region){
+        .first = paged, .limit = paged + nonpaged, .watermark = paged, .committed = paged,
+        .pool = TP_AREA_POOL_NONPAGED, .pages = TP_AREA_PAGES_NONPAGED, .owners = TP_AREA_OWNERS_NONPAGED};
     span_ready = true;
 }
 

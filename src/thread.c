@@ -32,7 +32,6 @@ struct tp_thread *tp_thread_orphans;
 
 static struct tp_thread *thread_free_list;
 static uint32_t thread_next_index;
-static uint32_t thread_alive_count;
 static uint32_t thread_next_search = THREAD_SEARCH_STEP;
 static pthread_key_t thread_key;
 static bool thread_key_made;
@@ -51,11 +50,6 @@ struct tp_thread *tp_thread_of(uint64_t id)
 {
     uint64_t index = (id >> 4) - TP_OWNER_FIRST_THREAD;
     return index < tp_peek(&thread_next_index) ? thread_at((uint32_t)index) : NULL;
-}
-
-uint32_t tp_thread_count(void)
-{
-    return tp_peek(&thread_alive_count);
 }
 
 /* --- records -------------------------------------------------------------------------------------------------- */
@@ -123,7 +117,6 @@ static void thread_end(struct tp_thread *thread)
     tp_account_fold(thread);
     thread_clear(thread);
     tp_lock(TP_LOCK_THREADS);
-    tp_poke(&thread_alive_count, thread_alive_count - 1);
     if (moved) {
         thread->next_free = thread_free_list;
         thread_free_list = thread;
@@ -183,7 +176,6 @@ static struct tp_thread *thread_register(void)
     struct tp_thread *thread = thread_take_record();
     if (thread != NULL) {
         thread->kernel_id = kernel_id;
-        tp_poke(&thread_alive_count, thread_alive_count + 1);
         __atomic_store_n(&thread->state, TP_THREAD_ALIVE, __ATOMIC_SEQ_CST);
     }
     tp_unlock(TP_LOCK_THREADS);
@@ -283,7 +275,6 @@ void tp_thread_adopt(bool consistent)
     struct tp_thread *self = thread_before_fork();
     thread_freeze_others(self, consistent);
     thread_free_list = NULL;
-    thread_alive_count = self != NULL ? 1 : 0;
     struct tp_thread *orphans = consistent ? tp_thread_orphans : thread_make_orphans();
     /* With no record left the frozen one serves: its pages are lost to us, not to the accounts. */
     if (orphans != NULL)

@@ -130,7 +130,4 @@ int tp_thread_init(void);
 /* In a forked child: all other threads' records are frozen, the orphans' too unless `consistent`. */
 void tp_thread_adopt(bool consistent);
 
-/* Records that are alive: 1 when the program has a single thread. */
-uint32_t tp_thread_count(void);
-
 #endif

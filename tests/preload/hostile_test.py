@@ -105,8 +105,8 @@ def told_or_nothing(what, mount, preload, census_print):
 
 
 def run_where_name_is_taken(make, preload, census_print):
-    """The shell's number is the program's: exec keeps it."""
-    script = f'{make} /dev/shm/tagpool.{os.geteuid()}.$$ && exec env LD_PRELOAD="$0" "$@"'
+    """The shell's number is the program's: exec keeps it.  A killed process of that number may have left its file."""
+    script = f'name=/dev/shm/tagpool.{os.geteuid()}.$$; rm -f $name; {make} $name && exec env LD_PRELOAD="$0" "$@"'
     process = subprocess.Popen(["sh", "-c", script, preload, sys.executable, "-S", "-c", HOLD, census_print],
                                stdout=subprocess.PIPE, text=True)
     name = f"/dev/shm/tagpool.{os.geteuid()}.{process.pid}"

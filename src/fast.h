@@ -41,7 +41,7 @@ TP_INLINE void tp_free(void *block)
     struct tp_page *page = &tp_space.pages[unit - back];
     tp_page_count_free(page);
     if (TP_UNLIKELY(tp_page_push(page, block)))
-        tp_heap_emptied(page);
+        tp_heap_woken(page);
 }
 
 /* For calls of the malloc family: who called, by the address it will return to. */

@@ -91,7 +91,7 @@ static struct tp_heap *heap_of_slot(struct tp_thread *thread, uint32_t slot)
     const struct tp_heap *left = heap_left_behind(slot);
     if (heap != NULL && left != NULL) {
         heap->owned = tp_peek(&left->owned);
-        heap->filled = tp_peek(&left->filled);
+        heap->proven = tp_peek(&left->proven);
     }
     if (slot >= thread->slots_used)
         thread->slots_used = slot + 1;
@@ -158,8 +158,8 @@ static void full_remove(struct tp_heap *heap, struct tp_page *page)
         heap->full = page->next;
 }
 
-/* What the owner words of a page say while it is not full. */
-static uint64_t heap_open_owner(const struct tp_heap *heap)
+/* What the owner words of a page say. */
+static uint64_t heap_owner_word(const struct tp_heap *heap)
 {
     bool ask = heap_is_mixed(heap) || heap->thread == tp_thread_orphans;
     return ask ? TP_OWNER_ASK : heap->thread->id;
@@ -169,17 +169,15 @@ static void heap_close_page(struct tp_heap *heap, struct tp_page *page)
 {
     queue_remove(heap, page);
     full_push(heap, page);
-    page->is_full = 1;
-    tp_poke(&heap->filled, heap->filled | UINT64_C(1) << page->class);
-    tp_page_set_owner(page, TP_OWNER_ASK);
+    page->wake = TP_PAGE_WAKE_FULL;
+    tp_poke(&heap->proven, heap->proven | UINT64_C(1) << page->class);
 }
 
 static void heap_open_page(struct tp_heap *heap, struct tp_page *page)
 {
     full_remove(heap, page);
     queue_append(heap, page);
-    page->is_full = 0;
-    tp_page_set_owner(page, heap_open_owner(heap));
+    page->wake = TP_PAGE_WAKE_EMPTY;
 }
 
 /* --- estimates ------------------------------------------------------------------------------------------------ */
@@ -235,17 +233,18 @@ static size_t heap_left_pages(const struct tp_page *page)
 
 /*
  * What earlier owners touched stays behind a page.  What this page cannot use goes back; so does the rest of a page
- * whose class never filled one, or a thousand tags would keep what one of them once needed.
+ * whose class never proven one, or a thousand tags would keep what one of them once needed.
  */
-static void heap_trim_page(const struct tp_heap *heap, struct tp_page *page)
+static void heap_trim_page(struct tp_heap *heap, struct tp_page *page)
 {
     size_t all = (size_t)page->units << TP_UNIT_SHIFT;
     size_t keep = tp_round_up((size_t)page->capacity * page->block_size, TP_OS_PAGE);
-    bool unproven = !heap_is_mixed(heap) && (heap->filled >> page->class & 1) == 0;
+    bool unproven = !heap_is_mixed(heap) && (heap->proven >> page->class & 1) == 0;
     if (unproven && page->block_size < TP_OS_PAGE)
         keep = TP_OS_PAGE;
     if (page->region == 0 || heap_left_pages(page) <= (keep >> TP_OS_PAGE_SHIFT) + HEAP_LEFT_PAGES)
         return;
+    tp_poke(&heap->proven, heap->proven | UINT64_C(1) << page->class);
     tp_os_purge(page->start + keep, all - keep, tp_space_backing);
     for (uint32_t i = 0; i < page->units; i++)
         page[i].touched_pages = (uint8_t)heap_pages_of_unit(keep, i);
@@ -269,7 +268,7 @@ static void heap_fill_page(struct tp_heap *heap, struct tp_page *page, unsigned 
     page->class = (uint8_t)class;
     page->block_size = tp_class_tables[page->table].size[class];
     page->slot = (uint16_t)heap->slot;
-    page->is_full = 0;
+    page->wake = TP_PAGE_WAKE_EMPTY;
     page->side = NULL;
     page->capacity = heap_capacity(page, heap_is_mixed(heap));
     heap_trim_page(heap, page);
@@ -292,7 +291,7 @@ static struct tp_page *heap_take_page(struct tp_heap *heap, unsigned class)
     tp_poke(&page->state, TP_UNIT_BLOCKS);
     tp_account_assign(page);
     queue_append(heap, page);
-    tp_page_set_owner(page, heap_open_owner(heap));
+    tp_page_set_owner(page, heap_owner_word(heap));
     return page;
 }
 
@@ -364,16 +363,16 @@ static struct tp_page *heap_search(struct tp_heap *heap, unsigned class)
 static void heap_move_page(struct tp_page *page, struct tp_heap *to)
 {
     struct tp_heap *from = page->heap;
-    if (page->is_full)
+    if (tp_page_is_full(page))
         full_remove(from, page);
     else
         queue_remove(from, page);
     page->heap = to;
-    if (page->is_full)
+    if (tp_page_is_full(page))
         full_push(to, page);
     else
         queue_append(to, page);
-    tp_page_set_owner(page, page->is_full ? TP_OWNER_ASK : heap_open_owner(to));
+    tp_page_set_owner(page, heap_owner_word(to));
     /* Last, and seen first by whoever frees without the lock: the heap is in place when the owner is. */
     __atomic_store_n(&page->owner, to->thread->id, __ATOMIC_RELEASE);
 }
@@ -532,11 +531,15 @@ static bool heap_is_kept(const struct tp_heap *heap, const struct tp_page *page)
     return only && page->region == 1 && heap_carved_bytes(page) <= HEAP_KEEP_BYTES && heap->thread != tp_thread_orphans;
 }
 
-void tp_heap_emptied(struct tp_page *page)
+void tp_heap_woken(struct tp_page *page)
 {
-    if (TP_UNLIKELY(page->used != 0))
+    if (TP_UNLIKELY(page->used > page->capacity))
         tp_stop(TP_CALLER_FREED_TWICE, 0, tp_tags[page->slot].tag, (uintptr_t)page->free, page->free,
                 tp_tags[page->slot].tag);
+    if (tp_page_is_full(page))
+        heap_open_page(page->heap, page);
+    if (page->used > 0)
+        return;
     heap_charge(page);
     if (!heap_is_kept(page->heap, page))
         heap_retire_page(page);
@@ -567,16 +570,31 @@ void tp_heap_put(struct tp_page *page, struct tp_block *first, struct tp_block *
 {
     if (TP_UNLIKELY(tp_page_is_mixed(page)))
         heap_side_note_list(page, first, count);
-    bool emptied = tp_page_push_list(page, first, last, count);
-    if (page->is_full)
-        heap_open_page(page->heap, page);
+    bool woken = tp_page_push_list(page, first, last, count);
     if (TP_CHECKED && page->used <= page->carved)
         tp_page_check(page);
-    if (TP_UNLIKELY(emptied))
-        tp_heap_emptied(page);
+    if (TP_UNLIKELY(woken))
+        tp_heap_woken(page);
 }
 
 /* --- the end of a thread -------------------------------------------------------------------------------------- */
+
+/*
+ * What a thread found out about its classes is kept for the next ones: many short threads earn together what none of
+ * them would alone.
+ */
+static void heap_bequeath(const struct tp_heap *heap, struct tp_heap *to)
+{
+    uint64_t owned = to->owned | heap->owned;
+    for (unsigned class = 0; class < TP_CLASS_LIMIT; class++) {
+        uint32_t allocs = (uint32_t)to->mixed_allocs[class] + heap->mixed_allocs[class];
+        to->mixed_allocs[class] = (uint16_t)tp_min(allocs, HEAP_OWN_ALLOCS);
+        if (allocs >= HEAP_OWN_ALLOCS)
+            owned |= UINT64_C(1) << class;
+    }
+    tp_poke(&to->owned, owned);
+    tp_poke(&to->proven, to->proven | heap->proven);
+}
 
 static void heap_orphan_page(struct tp_page *page, struct tp_heap *to)
 {
@@ -592,8 +610,8 @@ static bool heap_orphan(struct tp_heap *heap)
                                              : heap_of_slot(tp_thread_orphans, heap->slot);
     if (to == NULL)
         return false;
-    tp_poke(&to->owned, to->owned | heap->owned);
-    tp_poke(&to->filled, to->filled | heap->filled);
+    if (!heap_is_mixed(heap))
+        heap_bequeath(heap, to);
     while (heap->full != NULL)
         heap_orphan_page(heap->full, to);
     for (unsigned class = 0; class < TP_CLASS_LIMIT; class++)

@@ -7,7 +7,7 @@
  *
  * E1  page[class] is the head of the class's queue, or &tp_page_none.  Every page of a queue has a free block or room
  *     to carve one, but for the head, which may just have run out.
- * E2  A page without either is full: on the heap's list of full pages, its owner words TP_OWNER_ASK.
+ * E2  A page without either is full: on the heap's list of full pages, and the first free of its blocks tells tp_heap_woken.
  * E3  A full page that gets a block back goes to the end of its queue: it fills up before its turn comes.
  */
 #ifndef TP_HEAP_H
@@ -21,7 +21,7 @@ struct tp_heap {
     uint16_t mixed_live[TP_CLASS_LIMIT];   /* blocks of this slot and class in mixed pages */
     uint16_t mixed_allocs[TP_CLASS_LIMIT]; /* calls, up to the limit */
     uint64_t owned;                        /* bit c: class c has pages of its own */
-    uint64_t filled;                       /* bit c: a page of class c was full once */
+    uint64_t proven;                       /* bit c: a page of class c was full once, or gave back memory */
     struct tp_page *full;
     struct tp_thread *thread;
     struct tp_heap *next; /* of the thread's heaps */
@@ -43,8 +43,8 @@ void *tp_heap_alloc(struct tp_thread *thread, uint32_t slot, unsigned class);
 /* Put blocks back on their page, which is the thread's.  Counting was the caller's. */
 void tp_heap_put(struct tp_page *page, struct tp_block *first, struct tp_block *last, uint32_t count);
 
-/* The fast path put back the last block, or one too many. */
-void tp_heap_emptied(struct tp_page *page);
+/* The fast path put back a block of a full page, or the last one out, or one too many. */
+void tp_heap_woken(struct tp_page *page);
 
 /* Open the mail, and retire pages that are kept though nothing is on them.  The thread's own call. */
 void tp_heap_trim(struct tp_thread *thread);

@@ -156,7 +156,13 @@ void tp_mail_flush(struct tp_thread *thread)
     for (unsigned i = 0; i < TP_PARCELS; i++)
         parcel_close(thread, &thread->parcels[i]);
     bag_send(&thread->bag);
-    thread->waiting_bytes = 0;
+    thread->waiting = 0;
+}
+
+/* M3 */
+static size_t mail_weight(const struct tp_page *page)
+{
+    return page->block_size < TP_MAIL_LARGE ? page->block_size : (size_t)4 * page->block_size;
 }
 
 void tp_mail_send(struct tp_thread *thread, struct tp_page *page, void *p)
@@ -170,8 +176,8 @@ void tp_mail_send(struct tp_thread *thread, struct tp_page *page, void *p)
     block->next = parcel->first;
     parcel->first = block;
     parcel->count++;
-    thread->waiting_bytes += page->block_size;
-    if (TP_UNLIKELY(thread->waiting_bytes >= TP_MAIL_BYTES))
+    thread->waiting += mail_weight(page);
+    if (TP_UNLIKELY(thread->waiting >= TP_MAIL_BYTES))
         tp_mail_flush(thread);
     else if (TP_UNLIKELY(parcel->count == TP_PARCEL_BLOCKS))
         parcel_close(thread, parcel);
@@ -197,5 +203,5 @@ void tp_mail_forget(struct tp_thread *thread)
 {
     memset(thread->parcels, 0, sizeof(thread->parcels));
     thread->bag = (struct tp_bag){0};
-    thread->waiting_bytes = 0;
+    thread->waiting = 0;
 }

@@ -8,8 +8,8 @@
  *   free block     | next | ......... |      a block has no header; a free one holds the next free one
  *
  * A free is fast when owners[unit] xor the thread's id is below 16: then the page is this thread's, may take the
- * block without a question, and begins that many units back.  All else carries TP_OWNER_ASK: full pages, mixed
- * pages, orphans and large blocks; and TP_OWNER_NONE: nothing is allocated there.
+ * block without a question, and begins that many units back.  All else carries TP_OWNER_ASK: mixed pages, orphans and
+ * large blocks; and TP_OWNER_NONE: nothing is allocated there.
  *
  * P1  used = blocks given out and not put back (a block freed by another thread counts until it is put back).
  * P2  Blocks on `free` are carved, belong to this page, and are on it once.
@@ -36,6 +36,10 @@
 #define TP_OWNER_ASK UINT64_C(16)
 #define TP_OWNER_FIRST_THREAD 2u /* thread index i has id (i + 2) << 4 */
 
+/* What `used - 1` of a page is compared with after a free.  Wrapped, 0 and one below 0 are not below the second. */
+#define TP_PAGE_WAKE_FULL 0u
+#define TP_PAGE_WAKE_EMPTY (UINT32_MAX - 1)
+
 struct tp_heap;
 struct tp_thread;
 
@@ -55,7 +59,7 @@ struct tp_page {
     /* The owner's line. */
     struct tp_block *free;
     uint32_t carved; /* blocks that have been on the free list at least once: the first ones of the page */
-    uint32_t is_full;
+    uint32_t wake;   /* a free that leaves used - 1 >= wake asks the heap: 0 while full, else only when none is out */
     uint32_t used;
     uint32_t reserved;
     struct tp_page *next; /* in its heap's queue or list of full pages; in a list of free runs */
@@ -127,13 +131,23 @@ TP_INLINE void tp_page_count_free(struct tp_page *page)
         tp_count(&tp_page_row(page)->frees_total, 1);
 }
 
-/* Put a block on the free list.  True: it was the last one out, or `used` was 0 already; ask tp_heap_emptied. */
+TP_INLINE bool tp_page_is_full(const struct tp_page *page)
+{
+    return page->wake == TP_PAGE_WAKE_FULL;
+}
+
+/*
+ * Put a block on the free list.  True: the page was full, or the block was the last one out, or `used` was 0 already;
+ * tell tp_heap_woken.
+ */
 TP_INLINE bool tp_page_push(struct tp_page *page, void *p)
 {
     struct tp_block *block = p;
     block->next = page->free;
     page->free = block;
-    return page->used-- <= 1;
+    uint32_t used = page->used - 1;
+    page->used = used;
+    return used - 1 >= page->wake;
 }
 
 /* Put a list of blocks back, first to last; as tp_page_push. */
@@ -143,7 +157,7 @@ TP_INLINE bool tp_page_push_list(struct tp_page *page, struct tp_block *first, s
     last->next = page->free;
     page->free = first;
     page->used = used - count;
-    return used <= count;
+    return used <= count || tp_page_is_full(page);
 }
 
 /* Add blocks that were never used to the free list, an OS page's worth at most; false when there are none left. */

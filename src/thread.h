@@ -89,7 +89,7 @@ struct tp_thread {
     struct tp_heap *mixed[TP_LAYOUT_COUNT];
     struct tp_parcel parcels[TP_PARCELS];
     struct tp_bag bag;
-    size_t waiting_bytes; /* in parcels and bag */
+    size_t waiting; /* bytes in parcels and bag, as M3 counts them */
     struct tp_thread *next_free;
     struct tp_block *mail __attribute__((aligned(TP_CACHE_LINE))); /* written by others */
     struct tp_thread_slot slots[TP_SLOT_COUNT] __attribute__((aligned(TP_CACHE_LINE)));

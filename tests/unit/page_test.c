@@ -32,6 +32,7 @@ static struct tp_page *page_make(enum tp_table_id table, unsigned class)
     }
     struct tp_page *page = &pages[3];
     *page = (struct tp_page){.start = memory, .table = (uint8_t)table, .class = (uint8_t) class, .slot = 7};
+    page->wake = TP_PAGE_WAKE_EMPTY;
     page->block_size = tp_class_tables[table].size[class];
     page->units = tp_class_units(page->block_size);
     page->capacity = (uint32_t)capacity_of(page);
@@ -99,6 +100,21 @@ START_TEST(the_last_block_back_is_told)
     ck_assert_uint_eq(page->used, 0);
     ck_assert(tp_page_push(page, second)); /* one too many: told as well */
     ck_assert_uint_eq(page->used, UINT32_MAX);
+}
+END_TEST
+
+START_TEST(the_first_block_back_to_a_full_page_is_told)
+{
+    struct tp_page *page = page_make(TP_TABLE_PACKED, 3);
+    tp_page_extend(page);
+    void *first = tp_page_pop(page), *second = tp_page_pop(page), *third = tp_page_pop(page);
+    page->wake = TP_PAGE_WAKE_FULL;
+    ck_assert(tp_page_is_full(page));
+    ck_assert(tp_page_push(page, first));
+    page->wake = TP_PAGE_WAKE_EMPTY;
+    ck_assert(!tp_page_is_full(page));
+    ck_assert(!tp_page_push(page, second));
+    ck_assert(tp_page_push(page, third));
 }
 END_TEST
 
@@ -204,5 +220,6 @@ START_TEST(owner_words_lead_back_to_the_first_unit)
 END_TEST
 
 UNIT_MAIN("page", every_block_of_every_class_has_its_place_and_index, a_step_carves_an_os_page_at_most,
-          the_last_block_back_is_told, what_is_no_block_ends_in_a_stop, the_gap_at_the_end_of_an_os_page_is_no_block,
+          the_last_block_back_is_told, the_first_block_back_to_a_full_page_is_told,
+          what_is_no_block_ends_in_a_stop, the_gap_at_the_end_of_an_os_page_is_no_block,
           the_walker_finds_what_is_wrong, owner_words_lead_back_to_the_first_unit)

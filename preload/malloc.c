@@ -21,9 +21,19 @@ static void *preload_alloc_by_address(size_t size, size_t alignment, uintptr_t p
     return tp_alloc_fast(tp_site_key(TP_KEY_SITE, pc), TP_TABLE_PACKED, size);
 }
 
+static void *preload_alloc_known(size_t size, size_t alignment, uintptr_t pc)
+{
+    if (alignment > PRELOAD_ALIGNMENT)
+        return NULL;
+    return tp_alloc_known(tp_site_key(TP_KEY_CALL, tp_site_call_value(pc)), size);
+}
+
 TP_NOINLINE void *preload_alloc_slow(size_t size, size_t alignment, struct tp_call call)
 {
-    void *block = preload_alloc_by_address(size, alignment, call.pc);
+    void *block = preload_alloc_known(size, alignment, call.pc);
+    if (TP_LIKELY(block != NULL))
+        return block;
+    block = preload_alloc_by_address(size, alignment, call.pc);
     if (block != NULL)
         return block;
     struct tp_thread *thread = tp_thread_self();
@@ -32,6 +42,9 @@ TP_NOINLINE void *preload_alloc_slow(size_t size, size_t alignment, struct tp_ca
 
 static TP_NOINLINE void *preload_calloc_slow(size_t size, struct tp_call call)
 {
+    void *block = preload_alloc_known(size, PRELOAD_ALIGNMENT, call.pc);
+    if (TP_LIKELY(block != NULL))
+        return memset(block, 0, size);
     struct tp_thread *thread = tp_thread_self();
     return tp_alloc_zeroed(thread, tp_site_slot_of_call(thread, &call), size);
 }

@@ -132,6 +132,16 @@ void *tp_alloc(struct tp_thread *thread, uint32_t slot, size_t size, size_t alig
     return block;
 }
 
+void *tp_alloc_known(uint64_t key, size_t size)
+{
+    uint32_t slot;
+    struct tp_site_entry *entry = tp_site_find(tp_gate_self, key);
+    if (entry == NULL || size > TP_CLASS_MAX_SIZE || tp_heap_is_cold(entry->heap, &slot))
+        return NULL;
+    tp_fork_note_slow_call();
+    return tp_heap_alloc_warm(entry->heap, tp_class_of(tp_tag_classes(entry->heap->slot), size));
+}
+
 static size_t alloc_block_size(uint32_t slot, size_t size)
 {
     unsigned class = alloc_class(slot, size, 16);

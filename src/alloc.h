@@ -13,6 +13,12 @@
  */
 void *tp_alloc(struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment);
 
+/*
+ * A block for a caller whom the gate's table knows, after the fast path found none on the current page: the slow path
+ * less the questions that are answered.  NULL: ask them (tp_alloc).
+ */
+void *tp_alloc_known(uint64_t key, size_t size);
+
 /* As tp_alloc, all bytes up to the block's size zero. */
 void *tp_alloc_zeroed(struct tp_thread *thread, uint32_t slot, size_t size);
 

@@ -50,6 +50,19 @@
 #define tp_count(p, n) tp_publish((p), tp_peek(p) + (n))
 #endif
 
+/*
+ * Have a line fetched that will be written soon; NULL is fine.  For memory that another core wrote last it matters that
+ * the line comes at once as one's own.  All x86-64 processors take the instruction; compilers want a flag for it.
+ */
+TP_INLINE void tp_prefetch_for_write(const void *p)
+{
+#if defined(__x86_64__)
+    __asm__ volatile("prefetchw (%0)" : : "r"(p));
+#else
+    __builtin_prefetch(p, 1);
+#endif
+}
+
 /* Built with assertions (a test configuration) or not; a constant, so the code is always compiled. */
 #ifndef TP_CHECKED
 #define TP_CHECKED 0

@@ -511,17 +511,22 @@ static void *heap_alloc_owned(struct tp_heap *heap, unsigned class)
     return block;
 }
 
+void *tp_heap_alloc_warm(struct tp_heap *heap, unsigned class)
+{
+    if (TP_LIKELY(heap->owned >> class & 1))
+        return heap_alloc_owned(heap, class);
+    void *block = heap_alloc_mixed(heap->thread, heap->slot, class);
+    if (block != NULL)
+        heap_note_mixed(heap, class);
+    return block;
+}
+
 void *tp_heap_alloc(struct tp_thread *thread, uint32_t slot, unsigned class)
 {
     struct tp_heap *heap = thread->slots[slot].heap;
     if (TP_UNLIKELY(heap == NULL))
         heap = heap_once_warm(thread, slot);
-    if (heap != NULL && (heap->owned >> class & 1))
-        return heap_alloc_owned(heap, class);
-    void *block = heap_alloc_mixed(thread, slot, class);
-    if (block != NULL && heap != NULL)
-        heap_note_mixed(heap, class);
-    return block;
+    return heap != NULL ? tp_heap_alloc_warm(heap, class) : heap_alloc_mixed(thread, slot, class);
 }
 
 /* Another call will want a page of this class soon, unless keeping it costs much. */

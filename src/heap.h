@@ -40,6 +40,9 @@ void tp_heap_cold_ready(uint32_t slot);
 /* A block of a class for a slot, counted; NULL when memory is exhausted.  The thread's own call. */
 void *tp_heap_alloc(struct tp_thread *thread, uint32_t slot, unsigned class);
 
+/* The same of a heap that is there. */
+void *tp_heap_alloc_warm(struct tp_heap *heap, unsigned class);
+
 /* Put blocks back on their page, which is the thread's.  Counting was the caller's. */
 void tp_heap_put(struct tp_page *page, struct tp_block *first, struct tp_block *last, uint32_t count);
 

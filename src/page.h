@@ -116,6 +116,7 @@ TP_INLINE void *tp_page_pop(struct tp_page *page)
         return NULL;
     page->free = block->next;
     page->used++;
+    tp_prefetch_for_write(page->free);
     return block;
 }
 

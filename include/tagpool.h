@@ -1,2 +1,3 @@
 /* The short way in: #include <tagpool.h>. */
+#include <tagpool/lookaside.h>
 #include <tagpool/tagpool.h>

@@ -38,7 +38,7 @@ static struct tagpool_segment_tally *account_make_tally(struct tp_thread *thread
     return tally;
 }
 
-static struct tagpool_segment_tally *account_tally(struct tp_thread *thread, uint32_t slot)
+struct tagpool_segment_tally *tp_account_tally(struct tp_thread *thread, uint32_t slot)
 {
     struct tagpool_segment_tally *tally = thread->slots[slot].tally;
     return TP_LIKELY(tally != NULL) ? tally : account_make_tally(thread, slot);
@@ -48,7 +48,7 @@ void tp_account_alloc(struct tp_thread *thread, uint32_t slot, size_t size)
 {
     if (!TP_ACCOUNTS)
         return;
-    struct tagpool_segment_tally *tally = account_tally(thread, slot);
+    struct tagpool_segment_tally *tally = tp_account_tally(thread, slot);
     if (tally == NULL) {
         tp_account_alloc_direct(slot, size);
         return;
@@ -61,7 +61,7 @@ void tp_account_free(struct tp_thread *thread, uint32_t slot, size_t size)
 {
     if (!TP_ACCOUNTS)
         return;
-    struct tagpool_segment_tally *tally = account_tally(thread, slot);
+    struct tagpool_segment_tally *tally = tp_account_tally(thread, slot);
     if (tally == NULL) {
         tp_account_free_direct(slot, size);
         return;
@@ -167,17 +167,59 @@ static void account_fold_tally(struct tagpool_segment_tally *tally, uint32_t slo
     account_fold_end(shared);
 }
 
+static void account_give_tally(struct tp_thread *thread, uint32_t slot)
+{
+    struct tagpool_segment_tally *tally = thread->slots[slot].tally;
+    if (tally == NULL)
+        return;
+    account_fold_tally(tally, slot);
+    thread->slots[slot].tally = NULL;
+    account_free_tallies[account_free_count++] = (uint32_t)(tally - tp_segment_tallies);
+}
+
 void tp_account_fold(struct tp_thread *thread)
 {
     tp_lock(TP_LOCK_TAGS);
-    for (uint32_t slot = 1; slot < thread->slots_used; slot++) {
-        struct tagpool_segment_tally *tally = thread->slots[slot].tally;
-        if (tally == NULL)
-            continue;
-        account_fold_tally(tally, slot);
-        thread->slots[slot].tally = NULL;
-        account_free_tallies[account_free_count++] = (uint32_t)(tally - tp_segment_tallies);
+    for (uint32_t slot = 1; slot < thread->slots_used; slot++)
+        account_give_tally(thread, slot);
+    tp_unlock(TP_LOCK_TAGS);
+}
+
+/* --- slots without rows -------------------------------------------------------------------------------------- */
+
+static void account_add_sum(struct tp_account_sum *sum, uint64_t allocs, uint64_t frees, uint64_t alloc_bytes,
+                            uint64_t free_bytes)
+{
+    sum->allocs += allocs;
+    sum->frees += frees;
+    sum->alloc_bytes += alloc_bytes;
+    sum->free_bytes += free_bytes;
+}
+
+/* Under the lock nothing is folded, so nothing is met twice. */
+struct tp_account_sum tp_account_sum(uint32_t slot)
+{
+    const struct tagpool_segment_slot *shared = &tp_segment_slots[slot];
+    struct tp_account_sum sum = {0};
+    tp_lock(TP_LOCK_TAGS);
+    account_add_sum(&sum, shared->allocs_total, shared->frees_total, shared->alloc_bytes_total,
+                    shared->free_bytes_total);
+    account_add_sum(&sum, tp_peek(&shared->large_allocs_total), tp_peek(&shared->large_frees_total),
+                    tp_peek(&shared->large_alloc_bytes_total), tp_peek(&shared->large_free_bytes_total));
+    for (uint32_t i = 1; i < account_next_tally; i++) {
+        const struct tagpool_segment_tally *tally = &tp_segment_tallies[i];
+        if (tally->slot == slot)
+            account_add_sum(&sum, tp_peek(&tally->allocs_total), tp_peek(&tally->frees_total),
+                            tp_peek(&tally->alloc_bytes_total), tp_peek(&tally->free_bytes_total));
     }
+    tp_unlock(TP_LOCK_TAGS);
+    return sum;
+}
+
+void tp_account_close(struct tp_thread *thread, uint32_t slot)
+{
+    tp_lock(TP_LOCK_TAGS);
+    account_give_tally(thread, slot);
     tp_unlock(TP_LOCK_TAGS);
 }
 

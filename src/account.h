@@ -17,6 +17,9 @@
 void tp_account_alloc(struct tp_thread *thread, uint32_t slot, size_t size);
 void tp_account_free(struct tp_thread *thread, uint32_t slot, size_t size);
 
+/* The thread's tally of a slot, made if need be; NULL where none is to be had. */
+struct tagpool_segment_tally *tp_account_tally(struct tp_thread *thread, uint32_t slot);
+
 /* Large blocks, and threads that have no tally. */
 void tp_account_alloc_direct(uint32_t slot, size_t size);
 void tp_account_free_direct(uint32_t slot, size_t size);
@@ -27,6 +30,18 @@ void tp_account_assign(struct tp_page *page);
 
 /* A thread ends: its tallies go to their slots. */
 void tp_account_fold(struct tp_thread *thread);
+
+/* What a slot that no page belongs to (a lookaside list's) has counted. */
+struct tp_account_sum {
+    uint64_t allocs;
+    uint64_t frees;
+    uint64_t alloc_bytes;
+    uint64_t free_bytes;
+};
+struct tp_account_sum tp_account_sum(uint32_t slot);
+
+/* A thread's tally goes to its slot now.  Not while the thread counts there. */
+void tp_account_close(struct tp_thread *thread, uint32_t slot);
 
 /* In a forked child: a row counts the blocks that are live as allocated. */
 void tp_account_inherit(struct tp_page *page);

@@ -276,6 +276,9 @@ static void segment_copy_names(char *to, size_t slots_used)
         slots[i].used = tp_segment_slots[i].used;
         slots[i].kind = tp_segment_slots[i].kind;
         slots[i].face = tp_segment_slots[i].face;
+        slots[i].block_size = tp_segment_slots[i].block_size;
+        slots[i].depth = tp_segment_slots[i].depth;
+        slots[i].maximum_depth = tp_segment_slots[i].maximum_depth;
         memcpy(slots[i].name, tp_segment_slots[i].name, sizeof(slots[i].name));
     }
 }

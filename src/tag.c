@@ -190,6 +190,59 @@ uint32_t tp_tag_open_named(const char *name, enum tagpool_segment_face face)
     return slot;
 }
 
+/* --- lookaside lists ------------------------------------------------------------------------------------------ */
+
+/* Slots of lists that ended, chained by the next one's number where the hash would be. */
+static uint32_t tag_free_lookaside;
+
+static uint32_t tag_take_slot(void)
+{
+    uint32_t slot = tag_free_lookaside;
+    if (slot != 0) {
+        tag_free_lookaside = (uint32_t)tp_tags[slot].hash;
+        return slot;
+    }
+    if (tag_next_slot == TP_SLOT_COUNT || tp_segment_slots_ready(tag_next_slot + 1) != 0)
+        return TAGPOOL_SEGMENT_NO_SLOT;
+    return tag_next_slot++;
+}
+
+uint32_t tp_tag_take_lookaside(uint32_t tag, enum tp_layout layout, uint32_t block_size)
+{
+    tp_lock(TP_LOCK_TAGS);
+    uint32_t slot = tag_take_slot();
+    if (slot != TAGPOOL_SEGMENT_NO_SLOT) {
+        tag_fill(slot, tag, layout, TAGPOOL_SEGMENT_LOOKASIDE, 0);
+        tp_segment_slots[slot].block_size = block_size;
+        tag_publish(slot, NULL);
+    }
+    tp_unlock(TP_LOCK_TAGS);
+    return slot;
+}
+
+static void tag_clear_numbers(struct tagpool_segment_slot *shared)
+{
+    const size_t from = offsetof(struct tagpool_segment_slot, allocs_total);
+    memset((char *)shared + from, 0, offsetof(struct tagpool_segment_slot, name) - from);
+}
+
+/* Odd meanwhile: a reader must not take half of the old numbers for the next list's. */
+void tp_tag_give_lookaside(uint32_t slot)
+{
+    struct tagpool_segment_slot *shared = &tp_segment_slots[slot];
+    tp_lock(TP_LOCK_TAGS);
+    __atomic_fetch_add(&shared->sequence, 1, __ATOMIC_SEQ_CST);
+    tp_publish(&shared->used, 0);
+    tag_clear_numbers(shared);
+    __atomic_fetch_add(&shared->sequence, 1, __ATOMIC_SEQ_CST);
+    tp_tags[slot].hash = tag_free_lookaside;
+    tp_tags[slot].tag = 0;
+    tag_free_lookaside = slot;
+    tp_unlock(TP_LOCK_TAGS);
+}
+
+/* --- what is live --------------------------------------------------------------------------------------------- */
+
 uint64_t tp_tag_note_live(uint32_t slot, uint64_t bytes)
 {
     struct tp_tag *tag = &tp_tags[slot];

@@ -2,7 +2,7 @@
  * Tags: a slot for each (tag, kind) that anything was allocated under.
  *
  * A slot has a private half here and a public one in the segment; the program never decides by the public one.
- * Slots are never taken back, so an index is good for the life of the process.
+ * Slots of tags are never taken back, so an index is good for the life of the process.
  *
  * T1  A slot's layout never changes.
  * T2  When the table is full, requests share the slot "????" of their layout, and readers are told.
@@ -48,6 +48,13 @@ uint32_t tp_tag_find(uint32_t tag, enum tp_layout layout);
  * the process.  Never fails (T2).
  */
 uint32_t tp_tag_open_named(const char *name, enum tagpool_segment_face face);
+
+/*
+ * A slot for a lookaside list, of whose tag and layout there may be many; TAGPOOL_SEGMENT_NO_SLOT when there are no more.
+ * Given back, with nothing counted in it any more, it serves another list.
+ */
+uint32_t tp_tag_take_lookaside(uint32_t tag, enum tp_layout layout, uint32_t block_size);
+void tp_tag_give_lookaside(uint32_t slot);
 
 /* Pages and large blocks say what changed in live bytes; keeps the peak. */
 void tp_tag_charge(uint32_t slot, int64_t bytes);

@@ -5,59 +5,20 @@
 
 #include "census.h"
 #include "fast.h"
+#include "pool.h"
 #include "start.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* A handle is its slot, in a pointer. */
-static tagpool_handle_t handle_of(uint32_t slot)
-{
-    return (tagpool_handle_t)(uintptr_t)slot;
-}
-
-static uint32_t slot_of(tagpool_handle_t handle)
-{
-    return (uint32_t)(uintptr_t)handle;
-}
-
-static enum tp_layout layout_of(tagpool_kind_t kind)
-{
-    return kind == TAGPOOL_NONPAGED ? TP_LAYOUT_NONPAGED : TP_LAYOUT_PAGED;
-}
-
-static bool kind_is_known(tagpool_kind_t kind)
-{
-    return kind == TAGPOOL_NONPAGED || kind == TAGPOOL_PAGED;
-}
-
-/* Windows' rule for tags: one to four characters, each 0x20 to 0x7e; all four are there in memory order here. */
-static bool tag_is_valid(tagpool_tag_t tag)
-{
-    for (int i = 0; i < 4; i++) {
-        unsigned char c = (unsigned char)(tag >> 8 * i);
-        if (c < 0x20 || c > 0x7e)
-            return false;
-    }
-    return true;
-}
-
-static bool is_valid(tagpool_kind_t kind, tagpool_tag_t tag)
-{
-    if (TP_LIKELY(kind_is_known(kind) && tag_is_valid(tag)))
-        return true;
-    errno = EINVAL;
-    return false;
-}
-
 /* The slow half: check what is given and find the slot; a program that calls this is ready to be looked at. */
 static TP_NOINLINE uint32_t open_tag(tagpool_kind_t kind, tagpool_tag_t tag, struct tp_thread **thread)
 {
-    if (!is_valid(kind, tag))
+    if (!tp_pool_is_valid(kind, tag))
         return TAGPOOL_SEGMENT_NO_SLOT;
     tp_start_may_publish();
     *thread = tp_thread_self();
-    return tp_site_slot_of_tag(*thread, tag, layout_of(kind));
+    return tp_site_slot_of_tag(*thread, tag, tp_pool_layout(kind));
 }
 
 static TP_NOINLINE void *alloc_slow(tagpool_kind_t kind, size_t alignment, size_t size, tagpool_tag_t tag)
@@ -69,8 +30,8 @@ static TP_NOINLINE void *alloc_slow(tagpool_kind_t kind, size_t alignment, size_
 
 void *tagpool_alloc(tagpool_kind_t kind, size_t size, tagpool_tag_t tag)
 {
-    uint64_t value = tp_site_tag_value(tag, layout_of(kind));
-    void *block = kind_is_known(kind) ? tp_alloc_fast(tp_site_key(TP_KEY_TAG, value), TP_TABLE_POOL, size) : NULL;
+    uint64_t value = tp_site_tag_value(tag, tp_pool_layout(kind));
+    void *block = tp_pool_kind_is_known(kind) ? tp_alloc_fast(tp_site_key(TP_KEY_TAG, value), TP_TABLE_POOL, size) : NULL;
     return TP_LIKELY(block != NULL) ? block : alloc_slow(kind, 16, size, tag);
 }
 
@@ -139,7 +100,7 @@ tagpool_tag_t tagpool_tag_of(const void *block)
 tagpool_handle_t tagpool_open(tagpool_kind_t kind, tagpool_tag_t tag)
 {
     struct tp_thread *thread;
-    return handle_of(open_tag(kind, tag, &thread));
+    return tp_pool_handle(open_tag(kind, tag, &thread));
 }
 
 /* The slot of a handle; NULL is what a failed tagpool_open gave. */
@@ -150,7 +111,7 @@ static uint32_t open_handle(tagpool_handle_t handle, struct tp_thread **thread)
         return TAGPOOL_SEGMENT_NO_SLOT;
     }
     *thread = tp_thread_self();
-    return tp_site_slot_of_handle(*thread, slot_of(handle));
+    return tp_site_slot_of_handle(*thread, tp_pool_slot(handle));
 }
 
 static TP_NOINLINE void *handle_alloc_slow(tagpool_handle_t handle, size_t size)
@@ -162,7 +123,7 @@ static TP_NOINLINE void *handle_alloc_slow(tagpool_handle_t handle, size_t size)
 
 void *tagpool_handle_alloc(tagpool_handle_t handle, size_t size)
 {
-    void *block = tp_alloc_fast(tp_site_key(TP_KEY_HANDLE, slot_of(handle)), TP_TABLE_POOL, size);
+    void *block = tp_alloc_fast(tp_site_key(TP_KEY_HANDLE, tp_pool_slot(handle)), TP_TABLE_POOL, size);
     return TP_LIKELY(block != NULL) ? block : handle_alloc_slow(handle, size);
 }
 
@@ -178,7 +139,7 @@ int tagpool_stats(tagpool_kind_t kind, tagpool_tag_t tag, struct tagpool_stats *
     struct tp_census_view view;
     struct tp_census_sum sum;
     tp_thread_self(); /* a forked child has accounts of its own from its first call on */
-    uint32_t slot = is_valid(kind, tag) ? tp_tag_find(tag, layout_of(kind)) : TAGPOOL_SEGMENT_NO_SLOT;
+    uint32_t slot = tp_pool_is_valid(kind, tag) ? tp_tag_find(tag, tp_pool_layout(kind)) : TAGPOOL_SEGMENT_NO_SLOT;
     sum.allocs = 0;
     if (slot != TAGPOOL_SEGMENT_NO_SLOT && tp_census_open(&view, tp_segment, tp_segment_size()) == 0)
         tp_census_sum(&view, slot, 1, &sum);

@@ -29,6 +29,7 @@ struct tp_gate tp_gate_ended;
 __thread struct tp_gate *tp_gate_self = &tp_gate_nobody;
 
 struct tp_thread *tp_thread_orphans;
+const struct tp_thread_keeper *tp_thread_keeper;
 
 static struct tp_thread *thread_free_list;
 static uint32_t thread_next_index;
@@ -36,9 +37,14 @@ static uint32_t thread_next_search = THREAD_SEARCH_STEP;
 static pthread_key_t thread_key;
 static bool thread_key_made;
 
-static struct tp_thread *thread_at(uint32_t index)
+struct tp_thread *tp_thread_at(uint32_t index)
 {
     return (struct tp_thread *)(tp_areas[TP_AREA_THREADS].base + (size_t)index * TP_THREAD_STRIDE);
+}
+
+uint32_t tp_thread_count(void)
+{
+    return tp_peek(&thread_next_index);
 }
 
 static struct tp_gate *thread_gate_at(uint32_t index)
@@ -49,7 +55,7 @@ static struct tp_gate *thread_gate_at(uint32_t index)
 struct tp_thread *tp_thread_of(uint64_t id)
 {
     uint64_t index = (id >> 4) - TP_OWNER_FIRST_THREAD;
-    return index < tp_peek(&thread_next_index) ? thread_at((uint32_t)index) : NULL;
+    return index < tp_peek(&thread_next_index) ? tp_thread_at((uint32_t)index) : NULL;
 }
 
 /* --- records -------------------------------------------------------------------------------------------------- */
@@ -62,7 +68,7 @@ static struct tp_thread *thread_new_record(void)
     if (tp_area_grow(TP_AREA_GATES, (index + 1) * TP_GATE_STRIDE) != 0 ||
         tp_area_grow(TP_AREA_THREADS, (index + 1) * TP_THREAD_STRIDE) != 0)
         return NULL;
-    struct tp_thread *thread = thread_at(index);
+    struct tp_thread *thread = tp_thread_at(index);
     thread->index = index;
     thread->id = ((uint64_t)index + TP_OWNER_FIRST_THREAD) << 4;
     thread->gate = thread_gate_at(index);
@@ -107,6 +113,8 @@ static void thread_clear(struct tp_thread *thread)
 /* By the thread itself in its last moments, or by another one that found it gone. */
 static void thread_end(struct tp_thread *thread)
 {
+    if (tp_thread_keeper != NULL)
+        tp_thread_keeper->end(thread);
     tp_mail_flush(thread);
     tp_mail_collect(thread);
     tp_lock(TP_LOCK_ORPHANS);
@@ -142,7 +150,7 @@ static void thread_at_exit(void *argument)
 static void thread_end_vanished(uint32_t kernel_id)
 {
     for (uint32_t index = 0; index < tp_peek(&thread_next_index); index++) {
-        struct tp_thread *thread = thread_at(index);
+        struct tp_thread *thread = tp_thread_at(index);
         if (__atomic_load_n(&thread->state, __ATOMIC_ACQUIRE) != TP_THREAD_ALIVE)
             continue;
         if (thread->kernel_id != kernel_id && tp_os_thread_exists(thread->kernel_id))
@@ -254,13 +262,13 @@ static struct tp_thread *thread_before_fork(void)
 {
     if (!tp_area_contains(TP_AREA_GATES, tp_gate_self))
         return NULL;
-    return thread_at((uint32_t)(((const char *)tp_gate_self - tp_areas[TP_AREA_GATES].base) / TP_GATE_STRIDE));
+    return tp_thread_at((uint32_t)(((const char *)tp_gate_self - tp_areas[TP_AREA_GATES].base) / TP_GATE_STRIDE));
 }
 
 static void thread_freeze_others(const struct tp_thread *self, bool keep_orphans)
 {
     for (uint32_t index = 0; index < thread_next_index; index++) {
-        struct tp_thread *thread = thread_at(index);
+        struct tp_thread *thread = tp_thread_at(index);
         bool kept = thread == self || (keep_orphans && thread == tp_thread_orphans);
         if (!kept && thread->state != TP_THREAD_FREE)
             thread->state = TP_THREAD_FROZEN;
@@ -280,8 +288,10 @@ void tp_thread_adopt(bool consistent)
     if (orphans != NULL)
         tp_thread_orphans = orphans;
     thread_fill_gate(tp_thread_orphans);
-    if (self == NULL)
-        return;
-    self->kernel_id = tp_os_thread_id();
-    thread_fill_gate(self);
+    if (self != NULL) {
+        self->kernel_id = tp_os_thread_id();
+        thread_fill_gate(self);
+    }
+    if (tp_thread_keeper != NULL)
+        tp_thread_keeper->adopt(self);
 }

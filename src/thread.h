@@ -56,7 +56,10 @@ enum tp_thread_state {
 
 /* What a thread keeps for each slot. */
 struct tp_thread_slot {
-    struct tp_heap *heap;                /* NULL: cold, its blocks come from mixed pages */
+    union {
+        struct tp_heap *heap;         /* NULL: cold, its blocks come from mixed pages */
+        struct tp_magazine *magazine; /* a lookaside list's slot; there is a tally where there is one (lookaside.c) */
+    };
     struct tagpool_segment_tally *tally; /* NULL: none yet */
     uint32_t cold_allocs;
 };
@@ -87,6 +90,7 @@ struct tp_thread {
     uint32_t refills;
     struct tp_heap *heaps; /* all of them, for the end */
     struct tp_heap *mixed[TP_LAYOUT_COUNT];
+    struct tp_magazine *magazines; /* all of them, for the end */
     struct tp_parcel parcels[TP_PARCELS];
     struct tp_bag bag;
     size_t waiting; /* bytes in parcels and bag, as M3 counts them */
@@ -124,6 +128,20 @@ extern struct tp_thread *tp_thread_orphans;
 
 /* Record of an id found in a page; NULL for ids that name none. */
 struct tp_thread *tp_thread_of(uint64_t id);
+
+/* How many records there are, alive or not; the n-th. */
+uint32_t tp_thread_count(void);
+struct tp_thread *tp_thread_at(uint32_t index);
+
+/*
+ * What stands above the threads and keeps something with them is told: that a thread ends (by itself, or by the thread
+ * that found it gone), and that a forked child went on with one (`self` may be NULL) and lost the others.
+ */
+struct tp_thread_keeper {
+    void (*end)(struct tp_thread *thread);
+    void (*adopt)(struct tp_thread *self);
+};
+extern const struct tp_thread_keeper *tp_thread_keeper;
 
 int tp_thread_init(void);
 

@@ -86,7 +86,7 @@ static void accounts_fill_pools(struct accounts *accounts, const struct segfile_
     size_t at = 0;
     for (uint32_t i = TAGPOOL_SEGMENT_NO_SLOT + 1; i < reading->count; i++) {
         const struct tp_census_sum *sum = &reading->sums[i];
-        if (sum->allocs == 0 && sum->frees == 0)
+        if ((sum->allocs == 0 && sum->frees == 0) || reading->slots[i].face == TAGPOOL_SEGMENT_LOOKASIDE)
             continue;
         accounts->pools = memory_grow(accounts->pools, accounts->pool_count, sizeof(*accounts->pools));
         struct pool *pool = &accounts->pools[accounts->pool_count++];
@@ -101,6 +101,33 @@ static void accounts_fill_pools(struct accounts *accounts, const struct segfile_
         accounts->moved_count += pool->moved;
     }
     symbol_close(symbols);
+}
+
+static struct lookaside lookaside_of(const struct tagpool_segment_slot *slot, const struct tp_census_sum *sum)
+{
+    return (struct lookaside){
+        .tag = slot->tag,
+        .kind = slot->kind & 1 ? POOL_PAGED : POOL_NONPAGED,
+        .size = slot->block_size,
+        .depth = slot->depth,
+        .maximum_depth = slot->maximum_depth,
+        .total_allocates = sum->allocs,
+        .allocate_misses = sum->alloc_bytes / slot->block_size,
+        .total_frees = sum->frees,
+        .free_misses = sum->free_bytes / slot->block_size,
+    };
+}
+
+static void accounts_fill_lookaside(struct accounts *accounts, const struct segfile_reading *reading)
+{
+    for (uint32_t i = TAGPOOL_SEGMENT_NO_SLOT + 1; i < reading->count; i++) {
+        const struct tagpool_segment_slot *slot = &reading->slots[i];
+        if (!slot->used || slot->face != TAGPOOL_SEGMENT_LOOKASIDE || slot->block_size == 0)
+            continue;
+        accounts->lookaside =
+            memory_grow(accounts->lookaside, accounts->lookaside_count, sizeof(*accounts->lookaside));
+        accounts->lookaside[accounts->lookaside_count++] = lookaside_of(slot, &reading->sums[i]);
+    }
 }
 
 static void accounts_fill_totals(struct accounts *accounts, const struct segfile_reading *reading)
@@ -133,6 +160,7 @@ static int accounts_read(struct accounts *accounts, const struct process *proces
         accounts->has_change = old != NULL;
         label_clean(accounts->program, sizeof(accounts->program), header->program, sizeof(header->program));
         accounts_fill_pools(accounts, &reading, old);
+        accounts_fill_lookaside(accounts, &reading);
         accounts_fill_totals(accounts, &reading);
     }
     segfile_reading_free(&reading);
@@ -152,6 +180,7 @@ static void accounts_free(struct accounts *accounts)
     for (size_t i = 0; i < accounts->pool_count; i++)
         free(accounts->pools[i].name);
     free(accounts->pools);
+    free(accounts->lookaside);
 }
 
 /* ---- the snapshot ---- */

@@ -36,6 +36,19 @@ struct pool {
     struct pool_change change;
 };
 
+/* One lookaside list; numbers as in GENERAL_LOOKASIDE. */
+struct lookaside {
+    uint32_t tag;
+    enum pool_kind kind;
+    uint32_t size; /* bytes of a block */
+    uint32_t depth;
+    uint32_t maximum_depth;
+    uint64_t total_allocates;
+    uint64_t allocate_misses;
+    uint64_t total_frees;
+    uint64_t free_misses;
+};
+
 /* One process.  rss + untouched = tagged + allocator + other. */
 struct accounts {
     pid_t pid;
@@ -54,6 +67,8 @@ struct accounts {
     uint64_t locked_bytes;
     struct pool *pools; /* by slot */
     size_t pool_count;
+    struct lookaside *lookaside;
+    size_t lookaside_count;
 };
 
 struct snapshot {

@@ -1,6 +1,8 @@
 /*
  * [{"pid":N,"program":S,"rss":N,"pools":[{"tag":S,"type":"Paged"|"Nonp","name":S,"allocs":N,"frees":N,"diff":N,
- *   "bytes":N,"peak_bytes":N,"per_alloc":N}]}]
+ *   "bytes":N,"peak_bytes":N,"per_alloc":N}],
+ *   "lookaside":[{"tag":S,"type":S,"size":N,"depth":N,"maximum_depth":N,"total_allocates":N,"allocate_misses":N,
+ *   "total_frees":N,"free_misses":N}]}]
  *
  * Tags are bytes, not text: those above 0x7f are written as the characters U+0080 to U+00FF, so that none is lost.
  */
@@ -66,11 +68,17 @@ static void json_put_number(FILE *out, const char *key, uint64_t number)
     fprintf(out, ",\"%s\":%llu", key, (unsigned long long)number);
 }
 
-static void json_put_pool(FILE *out, const struct pool *pool)
+static void json_put_tag_and_type(FILE *out, uint32_t tag, enum pool_kind kind)
 {
     fputs("{\"tag\":", out);
-    json_put_tag(out, pool->tag);
-    fprintf(out, ",\"type\":\"%s\",\"name\":", pool->kind == POOL_PAGED ? "Paged" : "Nonp");
+    json_put_tag(out, tag);
+    fprintf(out, ",\"type\":\"%s\"", kind == POOL_PAGED ? "Paged" : "Nonp");
+}
+
+static void json_put_pool(FILE *out, const struct pool *pool)
+{
+    json_put_tag_and_type(out, pool->tag, pool->kind);
+    fputs(",\"name\":", out);
     json_put_text(out, pool->name);
     json_put_number(out, "allocs", pool->allocs);
     json_put_number(out, "frees", pool->frees);
@@ -78,6 +86,19 @@ static void json_put_pool(FILE *out, const struct pool *pool)
     json_put_number(out, "bytes", pool->bytes);
     json_put_number(out, "peak_bytes", pool->peak_bytes);
     json_put_number(out, "per_alloc", pool->per_alloc);
+    fputc('}', out);
+}
+
+static void json_put_lookaside(FILE *out, const struct lookaside *list)
+{
+    json_put_tag_and_type(out, list->tag, list->kind);
+    json_put_number(out, "size", list->size);
+    json_put_number(out, "depth", list->depth);
+    json_put_number(out, "maximum_depth", list->maximum_depth);
+    json_put_number(out, "total_allocates", list->total_allocates);
+    json_put_number(out, "allocate_misses", list->allocate_misses);
+    json_put_number(out, "total_frees", list->total_frees);
+    json_put_number(out, "free_misses", list->free_misses);
     fputc('}', out);
 }
 
@@ -92,6 +113,11 @@ static void json_put_process(FILE *out, const struct accounts *accounts, const s
     for (size_t i = 0; i < count; i++) {
         fputs(i > 0 ? ",\n  " : "\n  ", out);
         json_put_pool(out, pools[i]);
+    }
+    fputs("],\"lookaside\":[", out);
+    for (size_t i = 0; i < accounts->lookaside_count; i++) {
+        fputs(i > 0 ? ",\n  " : "\n  ", out);
+        json_put_lookaside(out, &accounts->lookaside[i]);
     }
     fputs("]}", out);
     free(pools);

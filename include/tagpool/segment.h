@@ -60,6 +60,7 @@ enum tagpool_segment_face {
     TAGPOOL_SEGMENT_API = 1,    /* chosen by the programmer through tagpool.h */
     TAGPOOL_SEGMENT_MODULE = 2, /* a library or executable; name = its file name */
     TAGPOOL_SEGMENT_SITE = 3,   /* a calling address; name = "module+0xoffset" */
+    TAGPOOL_SEGMENT_LOOKASIDE = 4, /* no tag, a lookaside list: see below */
 };
 
 /* A run of rows that are in use: rows [first, first + used_total). */
@@ -114,6 +115,11 @@ struct tagpool_segment_control {
     uint64_t epoch; /* a tool that switched anything adds one: each thread looks its tags up anew */
 };
 
+/*
+ * A tag and kind, or a lookaside list.  A list's blocks count under its tag's slot, as long as the list has them; its own
+ * slot says what went in and out of the list: allocs and frees are calls, alloc_bytes are what came from the pool (bytes /
+ * block_size misses) and free_bytes what went back there.
+ */
 struct tagpool_segment_slot {
     uint32_t tag;      /* four characters in memory order */
     uint8_t used;      /* 0: not in use (all else is meaningless) */
@@ -132,7 +138,10 @@ struct tagpool_segment_slot {
     uint64_t large_alloc_bytes_total;
     uint64_t large_free_bytes_total;
     uint64_t peak_bytes; /* highest live seen at a slow path; a reader shows at least what is live now */
-    uint64_t reserved2[7];
+    uint32_t block_size;  /* a lookaside list's, as are the next two */
+    uint16_t depth;
+    uint16_t maximum_depth;
+    uint64_t reserved2[6];
     char name[TAGPOOL_SEGMENT_NAME]; /* long name, NUL-terminated; empty for API tags that have none */
 };
 

@@ -10,7 +10,7 @@ import sys
 
 # Lower modules never include higher ones.
 LADDER = """base os text lock fatal sizeclass space page segment metadata span tag thread account nonpaged heap mail frame
-            site fork start alloc fast census tagpool preload""".split()
+            site fork start alloc fast census pool lookaside tagpool preload""".split()
 
 # A module that calls up, and why: each is a step of a life that ends higher than it begins.
 UPWARD = {

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The one that golden outputs show: five tags, numbers in every place that a reader has to add up. */
+/* The one that golden outputs show: five tags and a lookaside list, numbers in every place that a reader has to add up. */
 static void make_sample(struct segment_build *build)
 {
     struct tagpool_segment_slot *slot = segment_build_slot(build, 1, "sqli", TAGPOOL_SEGMENT_MODULE, "libsqlite3.so.0");
@@ -45,6 +45,15 @@ static void make_sample(struct segment_build *build)
     segment_build_row(build, 7, 5, 1, 2, 10, 10);
 
     segment_build_slot(build, 6, "none", TAGPOOL_SEGMENT_MODULE, "libunused.so");
+
+    slot = segment_build_slot(build, 7, "Conn", TAGPOOL_SEGMENT_LOOKASIDE, ""); /* no tag: not in the tables */
+    slot->kind = 0;
+    slot->block_size = 16;
+    slot->depth = 25;
+    slot->maximum_depth = 256;
+    slot->alloc_bytes_total = 30 * 16;
+    slot->free_bytes_total = 5 * 16;
+    segment_build_tally(build, 3, 7, 1000, 990, 0);
     build->header->touched_bytes = 12 << 20;
     build->header->metadata_bytes = 64 << 10;
 }

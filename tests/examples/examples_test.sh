@@ -1,0 +1,30 @@
+#!/bin/sh
+# What an example prints must hold the lines that belong to it: examples_test.sh NAME PROGRAM.
+set -eu
+name=$1
+program=$2
+printed=$("$program")
+echo "$printed"
+
+expect() {
+    if ! echo "$printed" | grep -Eq -- "$1"; then
+        echo "not ok - $name prints no line like: $1"
+        exit 1
+    fi
+}
+
+case $name in
+connections)
+    expect '^Conn  allocs [0-9]{4,}  frees [0-9]{4,}  live 0 blocks, 0 bytes'
+    expect '^Buff  allocs [0-9]{4,}  frees [0-9]{4,}  live 0 blocks, 0 bytes'
+    ;;
+lookaside)
+    # 48000 requests, and at most one in a hundred was made.
+    expect '^requests 48000  from the pool [0-9]{2,3}  kept [0-9]+  depth [0-9]+ of 256  buffers made [0-9]{2,3}$'
+    expect '^still out 0$'
+    ;;
+*)
+    echo "not ok - nobody says what $name prints"
+    exit 1
+    ;;
+esac

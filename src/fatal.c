@@ -6,38 +6,47 @@
 #include <stdlib.h>
 
 /* Every rule that this build can stop for, with its one sentence. */
+#define BAD_POOL_CALLER TP_STOP_BAD_POOL_CALLER, "BAD_POOL_CALLER"
+#define VIOLATION TP_STOP_VIOLATION, "DRIVER_VERIFIER_DETECTED_VIOLATION"
 static const struct stop_row {
-    enum tp_bad_caller rule;
+    enum tp_rule rule;
+    enum tp_stop_code code;
+    const char *name;
     const char *sentence;
 } stop_rows[] = {
-    {TP_CALLER_FREED_TWICE, "A block that had been freed already was freed again"},
-    {TP_CALLER_WRONG_TAG, "A block was freed under another tag than it was allocated with"},
-    {TP_CALLER_NO_POOL, "A pointer that no pool ever gave out was freed"},
-    {TP_CALLER_INVALID, "A pointer was freed where no block is allocated"},
-    {TP_CALLER_MIDDLE, "A pointer into the middle of a block was freed"},
+    {TP_CALLER_FREED_TWICE, BAD_POOL_CALLER, "A block that had been freed already was freed again"},
+    {TP_CALLER_WRONG_TAG, BAD_POOL_CALLER, "A block was freed under another tag than it was allocated with"},
+    {TP_CALLER_NO_POOL, BAD_POOL_CALLER, "A pointer that no pool ever gave out was freed"},
+    {TP_CALLER_INVALID, BAD_POOL_CALLER, "A pointer was freed where no block is allocated"},
+    {TP_CALLER_MIDDLE, BAD_POOL_CALLER, "A pointer into the middle of a block was freed"},
+    {TP_LOOKASIDE_UNKNOWN, VIOLATION, "A lookaside list was used that was not made, or was destroyed"},
 };
 
-static const char *stop_sentence(enum tp_bad_caller rule)
+/* Every rule has its row. */
+static const struct stop_row *stop_find(enum tp_rule rule)
 {
-    for (size_t i = 0; i < sizeof(stop_rows) / sizeof(stop_rows[0]); i++)
-        if (stop_rows[i].rule == rule)
-            return stop_rows[i].sentence;
-    return "A rule of the pool routines was broken";
+    const struct stop_row *row = stop_rows;
+    while (row->rule != rule)
+        row++;
+    return row;
 }
 
-void tp_stop(enum tp_bad_caller rule, uintptr_t p2, uintptr_t p3, uintptr_t p4, const void *address, uint32_t tag)
+void tp_stop(enum tp_rule rule, uintptr_t p2, uintptr_t p3, uintptr_t p4, const void *address, uint32_t tag)
 {
     char buffer[512];
     struct tp_text text = {.at = buffer, .size = sizeof(buffer)};
+    const struct stop_row *row = stop_find(rule);
     const uintptr_t parameters[4] = {rule, p2, p3, p4};
     tp_text_add(&text, "*** STOP: ");
-    tp_text_hex(&text, TP_STOP_BAD_POOL_CALLER, 8);
+    tp_text_hex(&text, row->code, 8);
     for (int i = 0; i < 4; i++) {
         tp_text_add(&text, i == 0 ? " (" : ", ");
         tp_text_hex(&text, parameters[i], 16);
     }
-    tp_text_add(&text, ") BAD_POOL_CALLER\n");
-    tp_text_add(&text, stop_sentence(rule));
+    tp_text_add(&text, ") ");
+    tp_text_add(&text, row->name);
+    tp_text_char(&text, '\n');
+    tp_text_add(&text, row->sentence);
     tp_text_add(&text, ": pointer ");
     tp_text_hex(&text, (uintptr_t)address, 12);
     if (tag != 0) {

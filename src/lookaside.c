@@ -378,7 +378,7 @@ static struct tp_magazine *magazine_ready(struct tp_thread *thread, struct tp_lo
 static struct tp_lookaside *lookaside_state(const tagpool_lookaside_t *list)
 {
     if (TP_UNLIKELY(list->state == NULL))
-        tp_stop(TP_CALLER_INVALID, (uintptr_t)list, 0, 0, list, 0);
+        tp_stop(TP_LOOKASIDE_UNKNOWN, (uintptr_t)list, 0, 0, list, 0);
     return list->state;
 }
 

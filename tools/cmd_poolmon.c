@@ -194,6 +194,8 @@ static int poolmon_apply(struct top_options *options, char **argv, int *used)
 
 static bool poolmon_is_help(const char *argument)
 {
+    if (strcmp(argument, "--help") == 0)
+        return true;
     return (argument[0] == '/' || argument[0] == '-') && (argument[1] == '?' || argument[1] == 'h') &&
            argument[2] == '\0';
 }

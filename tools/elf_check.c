@@ -237,6 +237,13 @@ static int elf_check_file(const char *path, char next[PATH_MAX], char why[ELF_CH
     return status;
 }
 
+/* "cannot run INTERPRETER: why.": whose interpreter it is. */
+static void elf_name_script(const char *path, char why[ELF_CHECK_TEXT])
+{
+    size_t length = strlen(why);
+    snprintf(why + length, ELF_CHECK_TEXT - length, " It is the interpreter of %s.", path);
+}
+
 int elf_check_program(const char *path, char why[ELF_CHECK_TEXT])
 {
     char here[PATH_MAX], next[PATH_MAX];
@@ -245,6 +252,8 @@ int elf_check_program(const char *path, char why[ELF_CHECK_TEXT])
         int status = elf_check_path(here, why);
         if (status == 0)
             status = elf_check_file(here, next, why);
+        if (status != 0 && depth > 0)
+            elf_name_script(path, why);
         if (status != 0 || next[0] == '\0')
             return status;
         memcpy(here, next, sizeof(here));

@@ -1,10 +1,12 @@
 #include "command.h"
 #include "report.h"
 
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <tagpool/tagpool.h>
+#include <unistd.h>
 
 struct command {
     const char *name;
@@ -61,8 +63,23 @@ static int main_option(const char *word)
     return report_usage("there is no command '%s': 'tagpool --help' lists them.", word);
 }
 
+/*
+ * A descriptor 0 to 2 that is closed would be the next file that some library opens, and take what is printed.  Open for
+ * reading alone it is an error to print there.  A program that is run finds it closed again.
+ */
+static void main_hold_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    main_hold_descriptors();
     /* Characters only: numbers are the same everywhere. */
     setlocale(LC_CTYPE, "");
     const char *name = argc > 0 ? argv[0] : "tagpool";

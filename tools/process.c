@@ -354,7 +354,11 @@ void process_explain(const struct process_list *list, pid_t pid)
                segfile_error_text(list->problems[i].error), process_directory(), list->problems[i].name);
         return;
     }
-    report("process %d does not run under tagpool: start it by 'tagpool run'.", (int)pid);
+    if (procfs_maps_library(pid, "libtagpool") > 0)
+        report("process %d runs under tagpool, but has no accounts yet, or none that could be shown: %s may be full or"
+               " read-only, or the size of its files limited (ulimit -f).", (int)pid, process_directory());
+    else
+        report("process %d does not run under tagpool: start it by 'tagpool run'.", (int)pid);
 }
 
 void process_explain_none(const struct process_list *list)

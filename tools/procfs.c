@@ -116,7 +116,8 @@ static int procfs_line_is_of(const char *line, dev_t device, ino_t inode)
     return strtoul(end + 1, &end, 16) == minor(device) && strtoull(end, NULL, 10) == inode;
 }
 
-int procfs_maps_file(pid_t pid, dev_t device, ino_t inode)
+/* Is there a line in a process's map that `matches` says is it? */
+static int procfs_search_maps(pid_t pid, int (*matches)(const char *line, const void *what), const void *what)
 {
     char path[64], *line = NULL;
     size_t size = 0;
@@ -126,10 +127,38 @@ int procfs_maps_file(pid_t pid, dev_t device, ino_t inode)
     if (maps == NULL)
         return -errno;
     while (!found && getline(&line, &size, maps) > 0)
-        found = procfs_line_is_of(line, device, inode);
+        found = matches(line, what);
     free(line);
     fclose(maps);
     return found;
+}
+
+struct procfs_file {
+    dev_t device;
+    ino_t inode;
+};
+
+static int procfs_matches_file(const char *line, const void *what)
+{
+    const struct procfs_file *file = what;
+    return procfs_line_is_of(line, file->device, file->inode);
+}
+
+int procfs_maps_file(pid_t pid, dev_t device, ino_t inode)
+{
+    const struct procfs_file file = {device, inode};
+    return procfs_search_maps(pid, procfs_matches_file, &file);
+}
+
+static int procfs_matches_library(const char *line, const void *what)
+{
+    const char *slash = strrchr(line, '/');
+    return slash != NULL && strncmp(slash + 1, what, strlen(what)) == 0;
+}
+
+int procfs_maps_library(pid_t pid, const char *name)
+{
+    return procfs_search_maps(pid, procfs_matches_library, name);
 }
 
 void procfs_each(void (*found)(pid_t pid, void *context), void *context)

@@ -29,6 +29,9 @@ uint64_t procfs_namespace(pid_t pid, const char *kind);
 /* Does a process have a file mapped for writing?  (Those who only read it are tools.)  1, 0, or -errno where we may not look. */
 int procfs_maps_file(pid_t pid, dev_t device, ino_t inode);
 
+/* Does a process have a library mapped whose file name begins so?  As procfs_maps_file. */
+int procfs_maps_library(pid_t pid, const char *name);
+
 /* Call found(pid, context) for each process. */
 void procfs_each(void (*found)(pid_t pid, void *context), void *context);
 

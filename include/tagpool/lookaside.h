@@ -43,7 +43,7 @@ typedef struct tagpool_lookaside {
 typedef struct tagpool_lookaside_options {
     tagpool_kind_t kind; /* TAGPOOL_NONPAGED is 0 */
     tagpool_tag_t tag;
-    size_t size;            /* bytes of a block, at least 1 */
+    size_t size;            /* bytes of a block, 1 to 2^32 - 1 */
     unsigned maximum_depth; /* 4 to 256; 0: 256 */
     void *context;
 
@@ -102,7 +102,7 @@ TAGPOOL_API void tagpool_lookaside_flush(tagpool_lookaside_t *list);
 TAGPOOL_API size_t tagpool_lookaside_destroy(tagpool_lookaside_t *list);
 
 /* The context given to init. */
-static inline void *tagpool_lookaside_context(const tagpool_lookaside_t *list)
+static __inline void *tagpool_lookaside_context(const tagpool_lookaside_t *list)
 {
     return list->context;
 }

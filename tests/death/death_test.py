@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 
-STOP = re.compile(r"\*\*\* STOP: 0x000000C2 \((?:0x[0-9A-F]{16}, ){3}0x[0-9A-F]{16}\) BAD_POOL_CALLER\n[A-Z][^\n]*\.\n")
+NAMES = {"C2": "BAD_POOL_CALLER", "C4": "DRIVER_VERIFIER_DETECTED_VIOLATION"}
+STOP = re.compile(r"\*\*\* STOP: 0x000000(C[24]) \((?:0x[0-9A-F]{16}, ){3}0x[0-9A-F]{16}\) ([A-Z_]+)\n[A-Z][^\n]*\.\n")
 
 
 def run(command, env):
@@ -37,7 +38,8 @@ def main():
     print(text, end="")
     if status != -signal.SIGABRT:
         raise SystemExit(f"FAILED: ended with {status}, not by SIGABRT")
-    if STOP.fullmatch(text) is None:
+    stop = STOP.fullmatch(text)
+    if stop is None or NAMES[stop[1]] != stop[2]:
         raise SystemExit("FAILED: not one line in the original's form and one sentence")
     if re.search(expected[1], text, re.DOTALL) is None:
         raise SystemExit(f"FAILED: does not match {expected[1]}")

@@ -95,6 +95,7 @@ same default.txt "$tagpool" top --once
 same totals.txt "$tagpool" top --once --totals --sort=a
 same classic.txt "$tagpool" top --once --classic
 same json.txt "$tagpool" top --json
+says 1 'cannot write the output' sh -c '"$0" top --once >&-' "$tagpool"
 same csv.txt "$tagpool" top --csv -p "$pid"
 same poolmon.txt "$poolmon" --once /b /xsh '-iC*' /isqli
 same poolmon_nonpaged.txt "$poolmon" --once /p -e
@@ -162,6 +163,9 @@ says 1 'it is damaged' "$tagpool" top --once -p "$pid"
 no_segment
 says 1 'no process of yours' "$tagpool" top --once
 says 1 'does not run under tagpool' "$tagpool" top -p $$
+printf '#!/nosuch/interpreter\n' >"$work/script"
+chmod +x "$work/script"
+says 127 "It is the interpreter of $work/script" "$tagpool" run "$work/script"
 says 1 'there is no process 2147483000' "$tagpool" top --json -p 2147483000
 try "$tagpool" top --json
 [ $status -eq 0 ] && [ "$(cat "$work/out")" = '[]' ]

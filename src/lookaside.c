@@ -1,7 +1,7 @@
 /*
  * Lookaside lists (include/tagpool/lookaside.h).
  *
- *   magazine   of one thread and list: blocks at hand, found by the list's slot in the thread's record
+ *   magazine   of one thread and list: blocks at hand, found by the list's number in the thread's gate
  *   store      of a list: blocks that any thread may take, up to the list's depth
  *
  *   alloc  <-  magazine  <- half a magazine -  store  <-  pool (a miss)
@@ -11,7 +11,7 @@
  * no block.
  *
  * K1  Only its thread writes a magazine, but for init and destroy, during which no thread uses the list.
- * K2  A record's slot names a magazine only when it has a tally too.
+ * K2  A gate names a magazine only while its calls go to the thread's tally.
  * K3  made == blocks that callers hold + blocks in the store + blocks in magazines.
  * K4  A magazine serves under the epoch it was looked at last, as the gate's table does.
  *
@@ -29,7 +29,7 @@
 
 #include <string.h>
 
-#define MAGAZINE_BLOCKS 32u
+#define MAGAZINE_BLOCKS TAGPOOL_LOOKASIDE_HAND
 
 /* The share of a list's depth that one thread may have at hand. */
 #define MAGAZINE_SHARE 4u
@@ -45,15 +45,15 @@
 #define SCAN_FEW 32u
 
 struct tp_magazine {
-    uint32_t count;
-    uint32_t limit; /* as the depth said at the last slow call */
-    uint64_t epoch;
-    uint32_t flushes; /* of the list, as this magazine has followed them */
-    uint32_t slow_calls;
+    struct tagpool_lookaside_hand hand;
     struct tp_lookaside *state; /* NULL: its list has ended */
     struct tp_magazine *next;   /* of the thread's */
-    void *blocks[MAGAZINE_BLOCKS] __attribute__((aligned(TP_CACHE_LINE)));
+    uint32_t flushes;           /* of the list, as this magazine has followed them */
+    uint32_t slow_calls;
 };
+
+_Static_assert(offsetof(struct tagpool_segment_tally, frees_total) - offsetof(struct tagpool_segment_tally, allocs_total) ==
+                   sizeof(uint64_t), "calls");
 
 struct tp_lookaside {
     tagpool_lookaside_t *list;
@@ -77,6 +77,33 @@ static struct tp_lookaside *lookaside_lists;
 static uint64_t lookaside_scanned_ms; /* when all lists were looked at last, and how often */
 static uint64_t lookaside_scans;
 
+/* --- numbers -------------------------------------------------------------------------------------------------- */
+
+static uint64_t number_taken[TP_GATE_HANDS / 64] = {1}; /* 0 is that of lists without */
+
+static uint32_t number_take(void)
+{
+    uint32_t number = 0;
+    tp_lock(TP_LOCK_LOOKASIDE);
+    for (uint32_t i = 0; i < TP_GATE_HANDS / 64 && number == 0; i++)
+        if (~number_taken[i] != 0)
+            number = i * 64 + (uint32_t)__builtin_ctzll(~number_taken[i]);
+    number_taken[number / 64] |= UINT64_C(1) << number % 64;
+    tp_unlock(TP_LOCK_LOOKASIDE);
+    return number;
+}
+
+static void number_give(uint32_t number)
+{
+    tp_lock(TP_LOCK_LOOKASIDE);
+    if (number != 0)
+        number_taken[number / 64] &= ~(UINT64_C(1) << number % 64);
+    tp_unlock(TP_LOCK_LOOKASIDE);
+}
+
+/* --- pins ----------------------------------------------------------------------------------------------------- */
+
+/* Who has blocks of a list in hand though it need not be its user. */
 static void lookaside_pin(struct tp_lookaside *state)
 {
     __atomic_fetch_add(&state->busy, 1, __ATOMIC_RELAXED);
@@ -145,16 +172,16 @@ static void lookaside_return(struct tp_lookaside *state, void *const *blocks, ui
 
 /* --- store ---------------------------------------------------------------------------------------------------- */
 
-static void store_take(struct tp_lookaside *state, struct tp_magazine *magazine)
+static uint32_t store_take(struct tp_lookaside *state, void **blocks, uint32_t most)
 {
     if (tp_peek(&state->count) == 0)
-        return;
+        return 0;
     tp_lock(TP_LOCK_LOOKASIDE);
-    uint32_t count = (uint32_t)tp_min(state->count, (magazine->limit + 1) / 2);
-    memcpy(magazine->blocks, &state->store[state->count - count], count * sizeof(magazine->blocks[0]));
+    uint32_t count = (uint32_t)tp_min(state->count, most);
+    memcpy(blocks, &state->store[state->count - count], count * sizeof(blocks[0]));
     tp_poke(&state->count, state->count - count);
     tp_unlock(TP_LOCK_LOOKASIDE);
-    magazine->count = count;
+    return count;
 }
 
 /* As many of the blocks as there is room for, from the end; how many are left. */
@@ -306,28 +333,32 @@ static struct tp_magazine *magazine_for(struct tp_thread *thread, struct tp_look
     return magazine;
 }
 
-/* The thread's magazine of a list, made if need be; NULL: there is no memory for it. */
+/* The thread's magazine of a list, made if need be; NULL: there is no memory for it, or the list has no number. */
 static struct tp_magazine *magazine_attach(struct tp_thread *thread, struct tp_lookaside *state)
 {
-    uint32_t slot = state->list->slot;
-    struct tp_thread_slot *entry = &thread->slots[slot];
-    if (TP_LIKELY(entry->magazine != NULL))
-        return entry->magazine;
-    if (tp_account_tally(thread, slot) == NULL) /* K2 */
+    struct tagpool_lookaside_hand **place = &thread->gate->hands[state->list->number];
+    if (TP_LIKELY(*place != NULL))
+        return (struct tp_magazine *)*place;
+    if (place == thread->gate->hands)
         return NULL;
-    struct tp_magazine *magazine = magazine_for(thread, state);
-    if (magazine != NULL && magazine->count == 0)
+    struct tagpool_segment_tally *tally = tp_account_tally(thread, state->list->slot);
+    struct tp_magazine *magazine = tally != NULL ? magazine_for(thread, state) : NULL;
+    if (magazine == NULL)
+        return NULL;
+    if (magazine->hand.count == 0)
         magazine->flushes = tp_peek(&state->flushes);
-    entry->magazine = magazine;
+    magazine->hand.calls = &tally->allocs_total;
+    magazine->hand.current_epoch = &tp_segment_control->epoch;
+    *place = &magazine->hand;
     return magazine;
 }
 
 /* All that a magazine holds, in the caller's hands. */
 static uint32_t magazine_empty(struct tp_magazine *magazine, void **blocks)
 {
-    uint32_t count = magazine->count;
-    memcpy(blocks, magazine->blocks, count * sizeof(blocks[0]));
-    magazine->count = 0;
+    uint32_t count = magazine->hand.count;
+    memcpy(blocks, magazine->hand.blocks, count * sizeof(blocks[0]));
+    magazine->hand.count = 0;
     return count;
 }
 
@@ -335,16 +366,25 @@ static uint32_t magazine_empty(struct tp_magazine *magazine, void **blocks)
 static void magazine_spill(struct tp_magazine *magazine, struct tp_lookaside *state, uint32_t count)
 {
     void *blocks[MAGAZINE_BLOCKS];
-    magazine->count -= count;
-    memcpy(blocks, &magazine->blocks[magazine->count], count * sizeof(blocks[0]));
+    magazine->hand.count -= count;
+    memcpy(blocks, &magazine->hand.blocks[magazine->hand.count], count * sizeof(blocks[0]));
     lookaside_return(state, blocks, store_put(state, blocks, count));
 }
 
 /* Half of a full magazine goes to the store, as far as there is room; the number that went. */
 static uint32_t magazine_offer(struct tp_magazine *magazine, struct tp_lookaside *state)
 {
-    uint32_t offered = (magazine->count + 1) / 2;
-    return offered - store_put(state, &magazine->blocks[magazine->count - offered], offered);
+    uint32_t offered = (magazine->hand.count + 1) / 2;
+    return offered - store_put(state, &magazine->hand.blocks[magazine->hand.count - offered], offered);
+}
+
+/* A block of the magazine, which takes half of what it may hold from the store first if it is empty; or NULL. */
+static void *magazine_take(struct tp_magazine *magazine, struct tp_lookaside *state)
+{
+    struct tagpool_lookaside_hand *hand = &magazine->hand;
+    if (hand->count == 0)
+        hand->count = store_take(state, hand->blocks, (hand->limit + 1) / 2);
+    return hand->count > 0 ? hand->blocks[--hand->count] : NULL;
 }
 
 static void magazine_follow_flush(struct tp_magazine *magazine, struct tp_lookaside *state)
@@ -363,13 +403,13 @@ static struct tp_magazine *magazine_ready(struct tp_thread *thread, struct tp_lo
     struct tp_magazine *magazine = thread != NULL ? magazine_attach(thread, state) : NULL;
     if (magazine == NULL)
         return NULL;
-    magazine->epoch = tp_peek(&tp_segment_control->epoch);
+    magazine->hand.epoch = tp_peek(&tp_segment_control->epoch);
     magazine_follow_flush(magazine, state);
     depth_tick(state, magazine);
     uint32_t limit = (uint32_t)tp_min(tp_peek(&state->depth) / MAGAZINE_SHARE, MAGAZINE_BLOCKS);
-    if (magazine->count > limit)
-        magazine_spill(magazine, state, magazine->count - limit);
-    magazine->limit = limit;
+    if (magazine->hand.count > limit)
+        magazine_spill(magazine, state, magazine->hand.count - limit);
+    magazine->hand.limit = limit;
     return magazine;
 }
 
@@ -398,69 +438,36 @@ static void lookaside_count_free(struct tp_thread *thread, uint32_t slot)
         tp_account_free_direct(slot, 0);
 }
 
-static TP_NOINLINE void *lookaside_alloc_slow(tagpool_lookaside_t *list)
+void *tagpool_lookaside_alloc_slow(tagpool_lookaside_t *list)
 {
     struct tp_lookaside *state = lookaside_state(list);
     struct tp_thread *thread = tp_thread_self();
     struct tp_magazine *magazine = magazine_ready(thread, state);
-    if (magazine != NULL && magazine->count == 0)
-        store_take(state, magazine);
-    if (magazine != NULL && magazine->count > 0) {
+    void *block = magazine != NULL ? magazine_take(magazine, state) : NULL;
+    if (block != NULL || store_take(state, &block, 1) > 0) {
         lookaside_count_alloc(thread, list->slot, 0);
-        return magazine->blocks[--magazine->count];
+        return block;
     }
-    void *block = lookaside_make(state, thread);
+    block = lookaside_make(state, thread);
     if (block != NULL)
         lookaside_count_alloc(thread, list->slot, state->options.size);
     return block;
 }
 
-static TP_NOINLINE void lookaside_free_slow(tagpool_lookaside_t *list, void *block)
+void tagpool_lookaside_free_slow(tagpool_lookaside_t *list, void *block)
 {
+    if (block == NULL)
+        return;
     struct tp_lookaside *state = lookaside_state(list);
     struct tp_thread *thread = tp_thread_self();
     struct tp_magazine *magazine = magazine_ready(thread, state);
     lookaside_count_free(thread, list->slot);
-    if (magazine != NULL && magazine->count == magazine->limit)
-        magazine->count -= magazine_offer(magazine, state);
-    if (magazine != NULL && magazine->count < magazine->limit)
-        magazine->blocks[magazine->count++] = block;
+    if (magazine != NULL && magazine->hand.count == magazine->hand.limit)
+        magazine->hand.count -= magazine_offer(magazine, state);
+    if (magazine != NULL && magazine->hand.count < magazine->hand.limit)
+        magazine->hand.blocks[magazine->hand.count++] = block;
     else
         lookaside_return(state, &block, store_put(state, &block, 1));
-}
-
-void *tagpool_lookaside_alloc(tagpool_lookaside_t *list)
-{
-    struct tp_thread *thread = tp_gate_self->thread;
-    if (TP_UNLIKELY(thread == NULL))
-        return lookaside_alloc_slow(list);
-    struct tp_thread_slot *entry = &thread->slots[list->slot];
-    struct tp_magazine *magazine = entry->magazine;
-    if (TP_UNLIKELY(magazine == NULL || magazine->count == 0 ||
-                    magazine->epoch != tp_peek(&tp_segment_control->epoch)))
-        return lookaside_alloc_slow(list);
-    tp_count(&entry->tally->allocs_total, 1);
-    return magazine->blocks[--magazine->count];
-}
-
-void tagpool_lookaside_free(tagpool_lookaside_t *list, void *block)
-{
-    struct tp_thread *thread = tp_gate_self->thread;
-    if (TP_UNLIKELY(block == NULL))
-        return;
-    if (TP_UNLIKELY(thread == NULL)) {
-        lookaside_free_slow(list, block);
-        return;
-    }
-    struct tp_thread_slot *entry = &thread->slots[list->slot];
-    struct tp_magazine *magazine = entry->magazine;
-    if (TP_UNLIKELY(magazine == NULL || magazine->count >= magazine->limit ||
-                    magazine->epoch != tp_peek(&tp_segment_control->epoch))) {
-        lookaside_free_slow(list, block);
-        return;
-    }
-    tp_count(&entry->tally->frees_total, 1);
-    magazine->blocks[magazine->count++] = block;
 }
 
 /* --- threads that end, and forked children -------------------------------------------------------------------- */
@@ -473,8 +480,10 @@ static struct tp_magazine *keeper_take(struct tp_thread *thread, void **blocks, 
     if (magazine != NULL) {
         thread->magazines = magazine->next;
         *count = magazine_empty(magazine, blocks);
-        if (magazine->state != NULL)
+        if (magazine->state != NULL) {
+            thread->gate->hands[magazine->state->list->number] = NULL;
             lookaside_pin(magazine->state);
+        }
     }
     tp_unlock(TP_LOCK_LOOKASIDE);
     return magazine;
@@ -500,18 +509,15 @@ static void keeper_lose(struct tp_thread *thread)
 {
     for (struct tp_magazine *magazine = thread->magazines; magazine != NULL; magazine = magazine->next)
         if (magazine->state != NULL)
-            magazine->state->made -= magazine->count;
+            magazine->state->made -= magazine->hand.count;
     thread->magazines = NULL;
 }
 
-/* K2: the tallies were the parent's.  Slow calls attach the magazines anew. */
+/* K2: the tallies were the parent's, and the gate is wiped.  Slow calls attach the magazine anew. */
 static uint64_t keeper_keep(struct tp_thread *self, const struct tp_lookaside *state)
 {
-    struct tp_magazine *magazine = self != NULL ? magazine_find(self, state) : NULL;
-    if (magazine == NULL)
-        return 0;
-    self->slots[state->list->slot].magazine = NULL;
-    return magazine->count;
+    const struct tp_magazine *magazine = self != NULL ? magazine_find(self, state) : NULL;
+    return magazine != NULL ? magazine->hand.count : 0;
 }
 
 /* A child's numbers start with what is out. */
@@ -549,8 +555,8 @@ void tagpool_lookaside_flush(tagpool_lookaside_t *list)
     uint32_t count = store_cut(state, 0, blocks);
     tp_unlock(TP_LOCK_LOOKASIDE);
     lookaside_return(state, blocks, count);
-    if (thread != NULL && thread->slots[list->slot].magazine != NULL)
-        magazine_follow_flush(thread->slots[list->slot].magazine, state);
+    if (thread != NULL && thread->gate->hands[list->number] != NULL)
+        magazine_follow_flush((struct tp_magazine *)thread->gate->hands[list->number], state);
 }
 
 /* Other threads' magazines change under our eyes: then the sum is near. */
@@ -561,7 +567,7 @@ static uint64_t lookaside_cached(const struct tp_lookaside *state)
         const struct tp_magazine *magazine = tp_thread_at(i)->magazines;
         for (; magazine != NULL; magazine = magazine->next)
             if (magazine->state == state)
-                cached += tp_peek(&magazine->count);
+                cached += tp_peek(&magazine->hand.count);
     }
     return cached;
 }
@@ -616,6 +622,7 @@ static void lookaside_fill(struct tp_lookaside *state, tagpool_lookaside_t *list
     state->block_slot = tp_tag_open(options->tag, tp_pool_layout(options->kind));
     state->maximum_depth = options->maximum_depth != 0 ? options->maximum_depth : TAGPOOL_LOOKASIDE_DEPTH_MAX;
     *list = (tagpool_lookaside_t){.slot = list->slot, .state = state, .context = options->context};
+    list->number = number_take();
     tp_segment_slots[list->slot].maximum_depth = (uint16_t)state->maximum_depth;
     depth_set(state, TAGPOOL_LOOKASIDE_DEPTH_MIN);
 }
@@ -674,7 +681,7 @@ static uint32_t lookaside_detach(struct tp_lookaside *state, struct tp_thread *t
     if (magazine != NULL) {
         count = magazine_empty(magazine, blocks);
         magazine->state = NULL;
-        thread->slots[state->list->slot].magazine = NULL;
+        thread->gate->hands[state->list->number] = NULL;
     }
     tp_unlock(TP_LOCK_LOOKASIDE);
     return count;
@@ -699,6 +706,7 @@ size_t tagpool_lookaside_destroy(tagpool_lookaside_t *list)
     lookaside_detach_all(state);
     lookaside_return(state, blocks, store_cut(state, 0, blocks));
     size_t outstanding = state->made;
+    number_give(list->number);
     tp_tag_give_lookaside(list->slot);
     tp_metadata_free(state, sizeof(*state));
     *list = (tagpool_lookaside_t){0};

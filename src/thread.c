@@ -27,6 +27,7 @@
 struct tp_gate tp_gate_nobody;
 struct tp_gate tp_gate_ended;
 __thread struct tp_gate *tp_gate_self = &tp_gate_nobody;
+TAGPOOL_API __thread struct tagpool_lookaside_hand **tagpool_lookaside_hands = tp_gate_nobody.hands;
 
 struct tp_thread *tp_thread_orphans;
 const struct tp_thread_keeper *tp_thread_keeper;
@@ -56,6 +57,12 @@ struct tp_thread *tp_thread_of(uint64_t id)
 {
     uint64_t index = (id >> 4) - TP_OWNER_FIRST_THREAD;
     return index < tp_peek(&thread_next_index) ? tp_thread_at((uint32_t)index) : NULL;
+}
+
+static void thread_enter(struct tp_gate *gate)
+{
+    tp_gate_self = gate;
+    tagpool_lookaside_hands = gate->hands;
 }
 
 /* --- records -------------------------------------------------------------------------------------------------- */
@@ -141,7 +148,7 @@ static void thread_at_exit(void *argument)
         return;
     }
     struct tp_thread *thread = gate->thread;
-    tp_gate_self = &tp_gate_ended;
+    thread_enter(&tp_gate_ended);
     if (thread != NULL && thread != tp_thread_orphans)
         thread_end(thread);
 }
@@ -222,11 +229,11 @@ TP_NOINLINE struct tp_thread *tp_thread_self_slow(void)
         return tp_gate_self->thread;
     struct tp_thread *thread = thread_register();
     if (thread == NULL) {
-        tp_gate_self = &tp_gate_ended;
+        thread_enter(&tp_gate_ended);
         return NULL;
     }
     thread_fill_gate(thread);
-    tp_gate_self = thread->gate;
+    thread_enter(thread->gate);
     /* May allocate, for a process with many keys: from here on that works. */
     if (thread_key_made)
         pthread_setspecific(thread_key, (void *)1);

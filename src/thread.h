@@ -20,6 +20,8 @@
 #include "segment.h"
 #include "tag.h"
 
+#include <tagpool/lookaside.h>
+
 struct tp_heap;
 
 struct tp_site_entry {
@@ -35,6 +37,9 @@ struct tp_site_entry {
 /* A part of the table that is cleared only if something was entered there. */
 #define TP_GATE_PART (TP_GATE_SITES / 64u)
 
+/* Lookaside lists that can have blocks at hand at the same time; further ones work without. */
+#define TP_GATE_HANDS 1024u
+
 struct tp_gate {
     uint64_t id; /* the thread's id, ~0 for the gate of no thread; 0: a new address space */
     struct tp_thread *thread;
@@ -42,6 +47,7 @@ struct tp_gate {
     uint64_t parts;    /* bit i: entries were made in part i of the table */
     uint32_t adoption; /* of the first gate alone: see thread_adopt_once */
     struct tp_site_entry sites[TP_GATE_SITES] __attribute__((aligned(TP_CACHE_LINE)));
+    struct tagpool_lookaside_hand *hands[TP_GATE_HANDS]; /* by a list's number; the first stays NULL (lookaside.c) */
 };
 
 _Static_assert(sizeof(struct tp_gate) <= TP_GATE_STRIDE, "a gate fits");
@@ -56,10 +62,7 @@ enum tp_thread_state {
 
 /* What a thread keeps for each slot. */
 struct tp_thread_slot {
-    union {
-        struct tp_heap *heap;         /* NULL: cold, its blocks come from mixed pages */
-        struct tp_magazine *magazine; /* a lookaside list's slot; there is a tally where there is one (lookaside.c) */
-    };
+    struct tp_heap *heap;                /* NULL: cold, its blocks come from mixed pages */
     struct tagpool_segment_tally *tally; /* NULL: none yet */
     uint32_t cold_allocs;
 };

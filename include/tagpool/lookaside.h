@@ -27,8 +27,8 @@ extern "C" {
 
 /* Lies wherever the program wants, also within another structure; the fields are private. */
 typedef struct tagpool_lookaside {
+    uint32_t number;
     uint32_t slot;
-    uint32_t reserved;
     struct tp_lookaside *state;
     void *context;
 } tagpool_lookaside_t;
@@ -78,16 +78,65 @@ typedef struct tagpool_lookaside_stats {
 TAGPOOL_API int tagpool_lookaside_init(tagpool_lookaside_t *list, const tagpool_lookaside_options_t *options);
 
 /*
+ * What a thread has of a list at hand.  Private, and here so that the two functions below need no call; their layout is
+ * part of the library's ABI.  A thread's table of hands reads as NULL before its first call and in a forked child.
+ */
+#define TAGPOOL_LOOKASIDE_HAND 32u
+struct tagpool_lookaside_hand {
+    uint32_t count;
+    uint32_t limit;
+    uint64_t epoch; /* of the last look: another one means that something was switched */
+    const volatile uint64_t *current_epoch;
+    uint64_t *calls; /* allocs, frees: read by other processes */
+    void *blocks[TAGPOOL_LOOKASIDE_HAND];
+};
+TAGPOOL_API extern __thread struct tagpool_lookaside_hand **tagpool_lookaside_hands;
+
+/* One more, in one step for who reads it meanwhile. */
+static __inline void tagpool_lookaside_count(uint64_t *calls)
+{
+#if defined(__x86_64__)
+    __asm__ volatile("addq $1, %0" : "+m"(*calls));
+#else
+    __atomic_store_n(calls, __atomic_load_n(calls, __ATOMIC_RELAXED) + 1, __ATOMIC_RELEASE);
+#endif
+}
+
+/* The same as the functions below, with a call: for what finds nothing at hand, and for other languages. */
+TAGPOOL_API void *tagpool_lookaside_alloc_slow(tagpool_lookaside_t *list);
+TAGPOOL_API void tagpool_lookaside_free_slow(tagpool_lookaside_t *list, void *block);
+
+/*
  * A block of the list's size, aligned as by tagpool_alloc, contents as it was freed or constructed, else undefined.
  * NULL with errno as tagpool_alloc, or the list's routines, set it.  Behaviour: ExAllocateFromLookasideListEx.
  */
-TAGPOOL_API void *tagpool_lookaside_alloc(tagpool_lookaside_t *list);
+static __inline void *tagpool_lookaside_alloc(tagpool_lookaside_t *list)
+{
+    struct tagpool_lookaside_hand *hand = tagpool_lookaside_hands[list->number];
+    if (__builtin_expect(hand == NULL || hand->count == 0 || hand->epoch != *hand->current_epoch, 0))
+        return tagpool_lookaside_alloc_slow(list);
+    uint32_t count = hand->count - 1;
+    hand->count = count;
+    tagpool_lookaside_count(&hand->calls[0]);
+    return hand->blocks[count];
+}
 
 /*
  * Give a block back to the list it came from.  NULL does nothing.  Keeps errno, unless a routine of the list's changes
  * it.  Behaviour: ExFreeToLookasideListEx.
  */
-TAGPOOL_API void tagpool_lookaside_free(tagpool_lookaside_t *list, void *block);
+static __inline void tagpool_lookaside_free(tagpool_lookaside_t *list, void *block)
+{
+    struct tagpool_lookaside_hand *hand = tagpool_lookaside_hands[list->number];
+    if (__builtin_expect(hand == NULL || block == NULL || hand->count >= hand->limit, 0)) {
+        tagpool_lookaside_free_slow(list, block);
+        return;
+    }
+    uint32_t count = hand->count;
+    hand->blocks[count] = block;
+    hand->count = count + 1;
+    tagpool_lookaside_count(&hand->calls[1]);
+}
 
 /*
  * Give what the list keeps back to the pool; it stays usable.  What other threads have at hand follows at the next call

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -297,6 +298,28 @@ START_TEST(lists_come_and_go_without_end)
 }
 END_TEST
 
+static tagpool_lookaside_t many[TP_GATE_HANDS + 10];
+
+START_TEST(more_lists_than_hands_work_too)
+{
+    const size_t count = sizeof(many) / sizeof(many[0]);
+    for (size_t i = 0; i < count; i++)
+        ck_assert_int_eq(tagpool_lookaside_init(&many[i], &plain), 0);
+    for (size_t i = 0; i < count; i++) {
+        void *block = tagpool_lookaside_alloc(&many[i]);
+        tagpool_lookaside_free(&many[i], block);
+        ck_assert_ptr_eq(tagpool_lookaside_alloc(&many[i]), block);
+        tagpool_lookaside_free(&many[i], block);
+    }
+    list = many[count - 1];
+    ck_assert_uint_eq(stats().total_allocates, 2);
+    ck_assert_uint_eq(stats().allocate_misses, 1);
+    for (size_t i = 0; i < count; i++)
+        ck_assert_uint_eq(tagpool_lookaside_destroy(&many[i]), 0);
+    ck_assert_uint_eq(live_blocks(), 0);
+}
+END_TEST
+
 START_TEST(flush_leaves_nothing)
 {
     init(plain);
@@ -394,6 +417,46 @@ static void *exchange(void *argument)
     return NULL;
 }
 
+enum { RING = 512, MESSAGES = 2000000 };
+static void *ring[RING];
+
+static void *consume(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < MESSAGES; i++) {
+        void *message;
+        while ((message = __atomic_exchange_n(&ring[i % RING], NULL, __ATOMIC_ACQ_REL)) == NULL)
+            sched_yield();
+        tagpool_lookaside_free(&list, message);
+    }
+    return NULL;
+}
+
+static void produce(void)
+{
+    for (int i = 0; i < MESSAGES; i++) {
+        while (__atomic_load_n(&ring[i % RING], __ATOMIC_ACQUIRE) != NULL)
+            sched_yield();
+        __atomic_store_n(&ring[i % RING], alloc_one(), __ATOMIC_RELEASE);
+    }
+}
+
+START_TEST(blocks_freed_by_another_thread_find_their_way)
+{
+    pthread_t thread;
+    init(plain);
+    ck_assert_int_eq(pthread_create(&thread, NULL, consume, NULL), 0);
+    produce();
+    pthread_join(thread, NULL);
+    tagpool_lookaside_stats_t now = stats();
+    ck_assert_uint_eq(now.total_frees, MESSAGES);
+    ck_assert_uint_le(now.allocate_misses, MESSAGES / 100);
+    ck_assert_uint_le(now.cached, TAGPOOL_LOOKASIDE_DEPTH_MAX + 2 * 32);
+    check_sums();
+    ck_assert_uint_eq(tagpool_lookaside_destroy(&list), 0);
+}
+END_TEST
+
 START_TEST(many_threads_lose_nothing)
 {
     enum { THREADS = 4 };
@@ -452,6 +515,7 @@ END_TEST
 UNIT_MAIN("lookaside", wrong_options_are_einval, a_block_comes_back_as_it_was, calls_and_misses_are_counted,
           depth_grows_by_misses_and_falls_with_demand, a_lower_maximum_is_kept, own_routines_get_the_list,
           constructors_run_once_in_the_life_of_a_block, a_constructor_that_fails_fails_the_call,
-          blocks_still_out_are_told, lists_come_and_go_without_end, flush_leaves_nothing,
+          blocks_still_out_are_told, lists_come_and_go_without_end,
+          more_lists_than_hands_work_too, flush_leaves_nothing,
           what_an_ended_thread_had_is_not_lost, destroy_takes_what_other_threads_have_at_hand,
-          many_threads_lose_nothing, a_child_goes_on_with_the_list)
+          blocks_freed_by_another_thread_find_their_way, many_threads_lose_nothing, a_child_goes_on_with_the_list)

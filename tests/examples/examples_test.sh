@@ -1,9 +1,9 @@
 #!/bin/sh
-# What an example prints must hold the lines that belong to it: examples_test.sh NAME PROGRAM.
+# What an example prints must hold the lines that belong to it: examples_test.sh NAME PROGRAM [PRELOAD].
 set -eu
 name=$1
 program=$2
-printed=$("$program")
+printed=$(LD_PRELOAD=${3:+$(realpath "$3")} "$program")
 echo "$printed"
 
 expect() {

@@ -79,15 +79,21 @@ static uint64_t lookaside_scans;
 
 /* --- numbers -------------------------------------------------------------------------------------------------- */
 
-static uint64_t number_taken[TP_GATE_HANDS / 64] = {1}; /* 0 is that of lists without */
+/*
+ * 0 is that of lists without.  Two of each eight are not given out: their places in a gate have the low address bits of a
+ * tally's counters (8 and 16 modulo 64; see magazine_is_beside).
+ */
+#define NUMBER_NEVER UINT64_C(0x0606060606060606)
+static uint64_t number_taken[TP_GATE_HANDS / 64] = {1};
+_Static_assert(offsetof(struct tp_gate, hands) % 64 == 0, "NUMBER_NEVER");
 
 static uint32_t number_take(void)
 {
     uint32_t number = 0;
     tp_lock(TP_LOCK_LOOKASIDE);
     for (uint32_t i = 0; i < TP_GATE_HANDS / 64 && number == 0; i++)
-        if (~number_taken[i] != 0)
-            number = i * 64 + (uint32_t)__builtin_ctzll(~number_taken[i]);
+        if (~(number_taken[i] | NUMBER_NEVER) != 0)
+            number = i * 64 + (uint32_t)__builtin_ctzll(~(number_taken[i] | NUMBER_NEVER));
     number_taken[number / 64] |= UINT64_C(1) << number % 64;
     tp_unlock(TP_LOCK_LOOKASIDE);
     return number;
@@ -300,6 +306,8 @@ static void depth_tick(struct tp_lookaside *state, struct tp_magazine *magazine)
 
 /* --- magazines ------------------------------------------------------------------------------------------------ */
 
+_Static_assert(sizeof(struct tp_magazine) > 256 && sizeof(struct tp_magazine) <= 512, "magazine_is_beside");
+
 /* One of the thread's that has this list (in a forked child), or none. */
 static struct tp_magazine *magazine_find(struct tp_thread *thread, const struct tp_lookaside *state)
 {
@@ -321,13 +329,39 @@ static struct tp_magazine *magazine_create(struct tp_thread *thread)
     return magazine;
 }
 
-static struct tp_magazine *magazine_for(struct tp_thread *thread, struct tp_lookaside *state)
+/*
+ * A load waits for a store before it whose address has the same low 12 bits: a pair of calls took five times as long (see
+ * segment.h).  So a magazine keeps apart from what the same calls touch: tally, place in the gate, epoch.  It is 512 bytes
+ * long and aligned, as metadata gives them.
+ */
+static bool magazine_is_beside(const struct tp_magazine *magazine, const volatile void *touched)
+{
+    return (((uintptr_t)magazine ^ (uintptr_t)touched) & (TP_OS_PAGE - 1) & ~(uintptr_t)511) == 0;
+}
+
+static bool magazine_is_apart(const struct tp_magazine *magazine, const void *tally, const void *place)
+{
+    return !magazine_is_beside(magazine, tally) && !magazine_is_beside(magazine, place) &&
+           !magazine_is_beside(magazine, &tp_segment_control->epoch);
+}
+
+/* One without a list.  What is made in vain waits for another list; of eight places five will do. */
+static struct tp_magazine *magazine_spare(struct tp_thread *thread, const void *tally, const void *place)
+{
+    struct tp_magazine *magazine = thread->magazines;
+    while (magazine != NULL && (magazine->state != NULL || !magazine_is_apart(magazine, tally, place)))
+        magazine = magazine->next;
+    for (int i = 0; i < 4 && (magazine == NULL || !magazine_is_apart(magazine, tally, place)); i++)
+        magazine = magazine_create(thread);
+    return magazine;
+}
+
+static struct tp_magazine *magazine_for(struct tp_thread *thread, struct tp_lookaside *state, const void *tally,
+                                        const void *place)
 {
     struct tp_magazine *magazine = magazine_find(thread, state);
     if (magazine == NULL)
-        magazine = magazine_find(thread, NULL);
-    if (magazine == NULL)
-        magazine = magazine_create(thread);
+        magazine = magazine_spare(thread, tally, place);
     if (magazine != NULL)
         magazine->state = state;
     return magazine;
@@ -342,7 +376,7 @@ static struct tp_magazine *magazine_attach(struct tp_thread *thread, struct tp_l
     if (place == thread->gate->hands)
         return NULL;
     struct tagpool_segment_tally *tally = tp_account_tally(thread, state->list->slot);
-    struct tp_magazine *magazine = tally != NULL ? magazine_for(thread, state) : NULL;
+    struct tp_magazine *magazine = tally != NULL ? magazine_for(thread, state, tally, place) : NULL;
     if (magazine == NULL)
         return NULL;
     if (magazine->hand.count == 0)

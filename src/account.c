@@ -218,6 +218,8 @@ struct tp_account_sum tp_account_sum(uint32_t slot)
 
 void tp_account_close(struct tp_thread *thread, uint32_t slot)
 {
+    if (thread->slots[slot].tally == NULL)
+        return;
     tp_lock(TP_LOCK_TAGS);
     account_give_tally(thread, slot);
     tp_unlock(TP_LOCK_TAGS);

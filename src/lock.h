@@ -13,13 +13,13 @@
 #include "base.h"
 
 enum tp_lock_rank {
-    TP_LOCK_START,    /* the first call */
+    TP_LOCK_START,     /* the first call */
     TP_LOCK_LOOKASIDE, /* lookaside lists: which there are, and what they keep for all threads */
-    TP_LOCK_THREADS,  /* thread records */
-    TP_LOCK_ORPHANS,  /* pages whose thread ended, and calls of threads that are ending */
-    TP_LOCK_TAGS,     /* slots, modules, sites; folds into a slot */
-    TP_LOCK_SPANS,    /* free runs of units, watermarks */
-    TP_LOCK_METADATA, /* the engine's own small allocations */
+    TP_LOCK_THREADS,   /* thread records */
+    TP_LOCK_ORPHANS,   /* pages whose thread ended, and calls of threads that are ending */
+    TP_LOCK_TAGS,      /* slots, modules, sites; folds into a slot */
+    TP_LOCK_SPANS,     /* free runs of units, watermarks */
+    TP_LOCK_METADATA,  /* the engine's own small allocations */
     TP_LOCK_COUNT,
 };
 

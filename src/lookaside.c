@@ -13,7 +13,7 @@
  * K1  Only its thread writes a magazine, but for init and destroy, during which no thread uses the list.
  * K2  A gate names a magazine only while its calls go to the thread's tally.
  * K3  made == blocks that callers hold + blocks in the store + blocks in magazines.
- * K4  A magazine serves under the epoch it was looked at last, as the gate's table does.
+ * K4  A magazine serves allocations under the epoch it was looked at last, as the gate's table does.
  *
  * Lock: TP_LOCK_LOOKASIDE for the register of lists, stores, depths, and the lists of magazines.  Routines of callers and
  * the pool are called without it.
@@ -216,7 +216,7 @@ static uint32_t store_cut(struct tp_lookaside *state, uint32_t keep, void **bloc
 /* --- depth ---------------------------------------------------------------------------------------------------- */
 
 /*
- * The documents say: never below 4 nor above the maximum, more with the share of misses, less when demand falls, one look
+ * Windows' documents say: never below 4 nor above the maximum, more with the share of misses, less when demand falls, one look
  * a second.  The steps are ours: an eighth less where there is little demand, one less where fewer than one call in a
  * thousand misses, else up to half of what is missing to the maximum, by the share of misses.
  */

@@ -1,8 +1,8 @@
 /*
  * Threads: who owns pages, and the gate through which each call enters.
  *
- *   gate     | id | mask | thread | ... | table of sites: key -> heap, two ways |     wiped to zero by fork
- *   thread   | mail | heaps | tallies ... one entry a slot |                          ordinary memory
+ *   gate     | id | thread | ... | table of sites: key -> heap, two ways | table of lookaside hands |     wiped by fork
+ *   thread   | mail | heaps | tallies ... one entry a slot |                                           ordinary memory
  *
  * The calling thread finds its gate by one thread-local word.  A gate of zeros belongs to no thread: in a forked
  * child every call takes the slow path first and notices there (fork.h).

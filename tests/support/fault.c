@@ -1,0 +1,92 @@
+#include "fault.h"
+#include "child.h"
+
+#include "alloc.h"
+#include "metadata.h"
+#include "os.h"
+#include "span.h"
+
+#include <errno.h>
+#include <sys/wait.h>
+
+static unsigned fault_countdown;
+static bool fault_done;
+
+void fault_at(unsigned nth)
+{
+    fault_countdown = nth;
+    fault_done = fault_done && nth == 0;
+}
+
+bool fault_happened(void)
+{
+    return fault_done;
+}
+
+static bool fault_now(void)
+{
+    if (fault_countdown == 0 || --fault_countdown > 0)
+        return false;
+    return fault_done = true;
+}
+
+/* What is refused: its type, its name, its parameters, their names, and what a refusal returns. */
+#define FAULT(type, name, parameters, names, refusal)                                                                  \
+    type __real_##name parameters;                                                                                     \
+    type __wrap_##name parameters;                                                                                     \
+    type __wrap_##name parameters                                                                                      \
+    {                                                                                                                  \
+        return fault_now() ? refusal : __real_##name names;                                                            \
+    }
+
+FAULT(int, tp_os_commit, (void *addr, size_t size), (addr, size), -ENOMEM)
+FAULT(int, tp_os_lock, (void *addr, size_t size), (addr, size), -ENOMEM)
+FAULT(int, tp_os_populate, (void *addr, size_t size), (addr, size), -ENOMEM)
+FAULT(void *, tp_metadata_alloc, (size_t size), (size), NULL)
+FAULT(struct tp_page *, tp_span_alloc, (unsigned region, size_t units, size_t align_units), (region, units, align_units),
+      NULL)
+FAULT(void *, tp_alloc, (struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment),
+      (thread, slot, size, alignment), (errno = ENOMEM, NULL))
+
+/* --- each in turn --------------------------------------------------------------------------------------------- */
+
+struct fault_turn {
+    void (*body)(void);
+    unsigned nth;
+};
+
+enum { FAULT_NOT_REACHED = 9 };
+
+static void fault_run(void *argument)
+{
+    const struct fault_turn *turn = argument;
+    tagpool_free(tagpool_alloc(TAGPOOL_PAGED, 1, TAGPOOL_TAG('f', 'a', 'l', 't')));
+    fault_at(turn->nth);
+    turn->body();
+    if (!fault_happened())
+        _Exit(FAULT_NOT_REACHED);
+}
+
+void fault_must_be_empty(tagpool_kind_t kind, tagpool_tag_t tag)
+{
+    struct tagpool_stats stats;
+    fault_at(0);
+    if (tagpool_stats(kind, tag, &stats) == 0) {
+        fault_must(stats.allocs == stats.frees);
+        fault_must(stats.bytes == 0);
+    }
+}
+
+unsigned fault_each(void (*body)(void))
+{
+    struct fault_turn turn = {.body = body};
+    for (turn.nth = 1;; turn.nth++) {
+        struct child_result result = child_run(fault_run, &turn);
+        if (WIFEXITED(result.status) && WEXITSTATUS(result.status) == FAULT_NOT_REACHED)
+            return turn.nth - 1;
+        if (!child_succeeded(&result)) {
+            fprintf(stderr, "with call %u failing: status %#x\n%s", turn.nth, (unsigned)result.status, result.text);
+            abort();
+        }
+    }
+}

@@ -1,3 +1,4 @@
 /* The short way in: #include <tagpool.h>. */
+#include <tagpool/limit.h>
 #include <tagpool/lookaside.h>
 #include <tagpool/tagpool.h>

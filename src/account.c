@@ -216,6 +216,100 @@ struct tp_account_sum tp_account_sum(uint32_t slot)
     return sum;
 }
 
+/* --- what is live --------------------------------------------------------------------------------------------- */
+
+/* Whose bytes: one slot's, or those of all tags of a pool. */
+struct account_scope {
+    uint32_t slot; /* TAGPOOL_SEGMENT_NO_SLOT: of the pool */
+    unsigned region;
+};
+
+static bool account_is_of(const struct account_scope *scope, uint32_t slot)
+{
+    if (scope->slot != TAGPOOL_SEGMENT_NO_SLOT || slot == TAGPOOL_SEGMENT_NO_SLOT || slot >= TP_SLOT_COUNT)
+        return slot == scope->slot && slot != TAGPOOL_SEGMENT_NO_SLOT;
+    return tp_tags[slot].region == scope->region && tp_tags[slot].face != TAGPOOL_SEGMENT_LOOKASIDE;
+}
+
+static uint64_t account_acquire(const uint64_t *word)
+{
+    return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+static uint64_t account_slots(const struct account_scope *scope, size_t large, size_t small)
+{
+    uint64_t bytes = 0;
+    uint32_t first = scope->slot, last = scope->slot;
+    if (scope->slot == TAGPOOL_SEGMENT_NO_SLOT) {
+        first = 1;
+        last = tp_segment->slots_used_total - 1;
+    }
+    for (uint32_t slot = first; slot <= last; slot++)
+        if (account_is_of(scope, slot))
+            bytes += account_acquire((const uint64_t *)((const char *)&tp_segment_slots[slot] + large)) +
+                     account_acquire((const uint64_t *)((const char *)&tp_segment_slots[slot] + small));
+    return bytes;
+}
+
+static uint64_t account_tallies(const struct account_scope *scope, size_t field)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 1; i < account_next_tally; i++)
+        if (account_is_of(scope, tp_segment_tallies[i].slot))
+            bytes += account_acquire((const uint64_t *)((const char *)&tp_segment_tallies[i] + field));
+    return bytes;
+}
+
+/* Frees first (G3).  A row that changes hands meanwhile held nothing, for the lock keeps it from being folded. */
+static uint64_t account_row(const struct account_scope *scope, const struct tagpool_segment_row *row)
+{
+    uint64_t id = account_acquire(&row->id);
+    if (!account_is_of(scope, id >> 16 & 0xffff))
+        return 0;
+    uint64_t frees = account_acquire(&row->frees_total);
+    uint64_t allocs = account_acquire(&row->allocs_total);
+    if (account_acquire(&row->id) != id)
+        return account_row(scope, row);
+    return (allocs - frees) * tp_class_tables[id >> 8 & 1].size[id & (TP_CLASS_LIMIT - 1)];
+}
+
+static uint64_t account_rows(const struct account_scope *scope)
+{
+    uint64_t bytes = 0;
+    const struct tagpool_segment_region *region = &tp_segment->region[scope->region];
+    uint64_t count = account_acquire(&region->used_total);
+    for (uint64_t i = 0; i < count; i++)
+        bytes += account_row(scope, &tp_space.rows[region->first + i]);
+    return bytes;
+}
+
+/* In the census' order; under the lock nothing is folded, so nothing is met twice. */
+static uint64_t account_live(const struct account_scope *scope)
+{
+    tp_lock(TP_LOCK_TAGS);
+    uint64_t freed = account_slots(scope, offsetof(struct tagpool_segment_slot, large_free_bytes_total),
+                                   offsetof(struct tagpool_segment_slot, free_bytes_total)) +
+                     account_tallies(scope, offsetof(struct tagpool_segment_tally, free_bytes_total));
+    uint64_t in_rows = account_rows(scope);
+    uint64_t allocated = account_tallies(scope, offsetof(struct tagpool_segment_tally, alloc_bytes_total)) +
+                         account_slots(scope, offsetof(struct tagpool_segment_slot, large_alloc_bytes_total),
+                                       offsetof(struct tagpool_segment_slot, alloc_bytes_total));
+    tp_unlock(TP_LOCK_TAGS);
+    return in_rows + allocated - freed;
+}
+
+uint64_t tp_account_live(uint32_t slot)
+{
+    const struct account_scope scope = {slot, tp_tags[slot].region};
+    return account_live(&scope);
+}
+
+uint64_t tp_account_live_in_pool(unsigned region)
+{
+    const struct account_scope scope = {TAGPOOL_SEGMENT_NO_SLOT, region};
+    return account_live(&scope);
+}
+
 void tp_account_close(struct tp_thread *thread, uint32_t slot)
 {
     if (thread->slots[slot].tally == NULL)

@@ -40,6 +40,13 @@ struct tp_account_sum {
 };
 struct tp_account_sum tp_account_sum(uint32_t slot);
 
+/*
+ * Bytes that callers hold now under a slot, or in a pool (by region).  Frees that come meanwhile may be left out; an
+ * allocation is, where its call was not through when this one began.
+ */
+uint64_t tp_account_live(uint32_t slot);
+uint64_t tp_account_live_in_pool(unsigned region);
+
 /* A thread's tally goes to its slot now.  Not while the thread counts there. */
 void tp_account_close(struct tp_thread *thread, uint32_t slot);
 

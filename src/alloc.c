@@ -29,6 +29,35 @@ static void *alloc_large_finish(struct tp_page *span, uint32_t slot, size_t size
     return span->start;
 }
 
+/* M1 */
+static bool large_grow(uint32_t slot, size_t size)
+{
+    if (!tp_limit_grow(&tp_tags[slot].meter, size))
+        return false;
+    if (tp_limit_grow(tp_limit_pool_of(slot), size))
+        return true;
+    tp_limit_shrink(&tp_tags[slot].meter, size);
+    return false;
+}
+
+static void large_shrink(uint32_t slot, size_t size)
+{
+    tp_limit_shrink(&tp_tags[slot].meter, size);
+    tp_limit_shrink(tp_limit_pool_of(slot), size);
+}
+
+/* Room and, if nonpaged, locked memory for a block that large_grow allowed; NULL takes that back. */
+static struct tp_page *large_span(uint32_t slot, size_t size, size_t units, size_t align_units)
+{
+    struct tp_page *span = tp_span_alloc(tp_tags[slot].region, units, align_units);
+    if (span != NULL && (span->region == 1 || tp_nonpaged_lock(tp_unit_address(tp_page_unit(span)), size)))
+        return span;
+    if (span != NULL)
+        tp_span_free(span);
+    large_shrink(slot, size);
+    return NULL;
+}
+
 /* is_new tells the caller whether the block reads as zero. */
 static void *alloc_large(uint32_t slot, size_t size, size_t alignment, bool *is_new)
 {
@@ -37,13 +66,9 @@ static void *alloc_large(uint32_t slot, size_t size, size_t alignment, bool *is_
     size = tp_round_up(tp_max(size, 1), TP_OS_PAGE);
     size_t units = tp_round_up(size, TP_UNIT) >> TP_UNIT_SHIFT;
     size_t align_units = tp_max(alignment >> TP_UNIT_SHIFT, 1);
-    struct tp_page *span = tp_span_alloc(tp_tags[slot].region, units, align_units);
+    struct tp_page *span = large_grow(slot, size) ? large_span(slot, size, units, align_units) : NULL;
     if (span == NULL)
         return NULL;
-    if (span->region == 0 && !tp_nonpaged_lock(tp_unit_address(tp_page_unit(span)), size)) {
-        tp_span_free(span);
-        return NULL;
-    }
     *is_new = span->is_new;
     span->is_new = 0;
     return alloc_large_finish(span, slot, size);
@@ -55,6 +80,21 @@ static __attribute__((noreturn, cold)) void stop_middle(const struct tp_page *sp
             tp_tags[span->slot].tag);
 }
 
+/* Near a limit a free is counted together with what is held (M2). */
+static bool free_begin(uint32_t slot)
+{
+    bool near = tp_limit_is_near(slot);
+    if (TP_UNLIKELY(near))
+        tp_limit_give_begin();
+    return near;
+}
+
+static void free_end(bool near, uint32_t slot, size_t size)
+{
+    if (TP_UNLIKELY(near))
+        tp_limit_give_end(slot, size);
+}
+
 static void free_large(struct tp_page *span, void *p)
 {
     uint64_t *word = &tp_space.owners[tp_page_unit(span)];
@@ -63,7 +103,10 @@ static void free_large(struct tp_page *span, void *p)
     /* Two threads may free it at once: one of them is wrong, and is told. */
     if (__atomic_exchange_n(word, TP_OWNER_NONE, __ATOMIC_ACQ_REL) == TP_OWNER_NONE)
         tp_stop(TP_CALLER_FREED_TWICE, 0, tp_tags[span->slot].tag, (uintptr_t)p, p, tp_tags[span->slot].tag);
+    bool near = free_begin(span->slot);
     tp_account_free_direct(span->slot, span->large_size);
+    free_end(near, span->slot, span->large_size);
+    large_shrink(span->slot, span->large_size);
     tp_tag_charge(span->slot, -(int64_t)span->large_size);
     __atomic_fetch_sub(&tp_segment->touched_bytes, span->large_size, __ATOMIC_RELAXED);
     if (span->region == 0)
@@ -74,20 +117,55 @@ static void free_large(struct tp_page *span, void *p)
     tp_span_free(span);
 }
 
-static bool resize_large(struct tp_page *span, size_t size)
+/* A large block on its way to another size. */
+struct large_resize {
+    struct tp_page *span;
+    size_t size;
+};
+
+static void resize_note(struct tp_page *span, size_t size)
 {
-    size = tp_round_up(size, TP_OS_PAGE);
-    size_t units = tp_round_up(size, TP_UNIT) >> TP_UNIT_SHIFT;
     size_t old = span->large_size;
-    if (size <= old)
-        return size >= old / 2;
-    if (span->region == 0 || size > ALLOC_MAX || (units > span->units && !tp_span_extend(span, units)))
-        return false;
     span->large_size = size;
     tp_account_resize_direct(span->slot, old, size);
     tp_tag_charge(span->slot, (int64_t)(size - old));
     __atomic_fetch_add(&tp_segment->touched_bytes, size - old, __ATOMIC_RELAXED);
-    return true;
+}
+
+/* The span, or NULL. */
+static void *resize_take(void *argument)
+{
+    const struct large_resize *resize = argument;
+    struct tp_page *span = resize->span;
+    size_t units = tp_round_up(resize->size, TP_UNIT) >> TP_UNIT_SHIFT;
+    size_t more = resize->size - span->large_size;
+    if (!large_grow(span->slot, more))
+        return NULL;
+    if (units > span->units && !tp_span_extend(span, units)) {
+        large_shrink(span->slot, more);
+        return NULL;
+    }
+    resize_note(span, resize->size);
+    return span;
+}
+
+static bool resize_grow(struct tp_page *span, size_t size)
+{
+    struct large_resize resize = {span, size};
+    if (!tp_limit_is_near(span->slot)) {
+        bool grown = resize_take(&resize) != NULL;
+        if (grown || !tp_limit_is_near(span->slot))
+            return grown;
+    }
+    return tp_limit_take(span->slot, size - span->large_size, TP_PRIORITY_NORMAL, resize_take, &resize) != NULL;
+}
+
+static bool resize_large(struct tp_page *span, size_t size)
+{
+    size = tp_round_up(size, TP_OS_PAGE);
+    if (size <= span->large_size)
+        return size >= span->large_size / 2;
+    return span->region == 1 && size <= ALLOC_MAX && resize_grow(span, size);
 }
 
 /* --- allocate ------------------------------------------------------------------------------------------------- */
@@ -114,22 +192,65 @@ static void *alloc_class_block(struct tp_thread *thread, uint32_t slot, unsigned
     return TP_LIKELY(block != NULL) ? block : alloc_from_orphans(slot, class);
 }
 
-/* Large blocks alone set is_new. */
-static void *alloc_block(struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment, bool *is_new)
+/* A request on its way: what is taken for it, maybe under a lock. */
+struct alloc_step {
+    struct tp_thread *thread;
+    const struct tp_request *request;
+    unsigned class; /* TP_CLASS_LIMIT: a large block */
+    bool is_new;    /* reads as zero; large blocks alone do */
+};
+
+static void *alloc_step_take(void *argument)
 {
-    unsigned class = alloc_class(slot, size, alignment);
-    return class == TP_CLASS_LIMIT ? alloc_large(slot, size, alignment, is_new)
-                                   : alloc_class_block(thread, slot, class);
+    struct alloc_step *step = argument;
+    const struct tp_request *request = step->request;
+    if (step->class == TP_CLASS_LIMIT)
+        return alloc_large(request->slot, request->size, request->alignment, &step->is_new);
+    return alloc_class_block(step->thread, request->slot, step->class);
+}
+
+/* Block bytes, before there is a block. */
+static size_t alloc_step_bytes(const struct alloc_step *step)
+{
+    const struct tp_request *request = step->request;
+    return step->class == TP_CLASS_LIMIT ? tp_round_up(tp_max(request->size, 1), TP_OS_PAGE)
+                                         : tp_tag_classes(request->slot)->size[step->class];
+}
+
+/* Again where a limit came near meanwhile: it is asked then. */
+static void *alloc_step_run(struct alloc_step *step)
+{
+    const struct tp_request *request = step->request;
+    if (TP_LIKELY(!tp_limit_must_ask(request->slot, request->priority))) {
+        void *block = alloc_step_take(step);
+        if (TP_LIKELY(block != NULL) || !tp_limit_must_ask(request->slot, request->priority))
+            return block;
+    }
+    return tp_limit_take(request->slot, alloc_step_bytes(step), request->priority, alloc_step_take, step);
+}
+
+void *tp_alloc_requested(struct tp_thread *thread, const struct tp_request *request)
+{
+    struct alloc_step step = {thread, request, alloc_class(request->slot, request->size, request->alignment), false};
+    tp_fork_note_slow_call();
+    void *block = alloc_step_run(&step);
+    if (block == NULL)
+        errno = ENOMEM;
+    else if ((request->flags & TP_ALLOC_ZERO) != 0 && !step.is_new)
+        memset(block, 0, alloc_step_bytes(&step));
+    return block;
 }
 
 void *tp_alloc(struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment)
 {
-    bool is_new;
-    tp_fork_note_slow_call();
-    void *block = alloc_block(thread, slot, size, alignment, &is_new);
-    if (block == NULL)
-        errno = ENOMEM;
-    return block;
+    const struct tp_request request = {.slot = slot, .size = size, .alignment = alignment};
+    return tp_alloc_requested(thread, &request);
+}
+
+void *tp_alloc_zeroed(struct tp_thread *thread, uint32_t slot, size_t size)
+{
+    const struct tp_request request = {.slot = slot, .flags = TP_ALLOC_ZERO, .size = size, .alignment = 16};
+    return tp_alloc_requested(thread, &request);
 }
 
 void *tp_alloc_known(uint64_t key, size_t size)
@@ -140,24 +261,6 @@ void *tp_alloc_known(uint64_t key, size_t size)
         return NULL;
     tp_fork_note_slow_call();
     return tp_heap_alloc_warm(entry->heap, tp_class_of(tp_tag_classes(entry->heap->slot), size));
-}
-
-static size_t alloc_block_size(uint32_t slot, size_t size)
-{
-    unsigned class = alloc_class(slot, size, 16);
-    return class == TP_CLASS_LIMIT ? tp_round_up(size, TP_OS_PAGE) : tp_tag_classes(slot)->size[class];
-}
-
-void *tp_alloc_zeroed(struct tp_thread *thread, uint32_t slot, size_t size)
-{
-    bool is_new = false;
-    tp_fork_note_slow_call();
-    void *block = alloc_block(thread, slot, size, 16, &is_new);
-    if (block == NULL)
-        errno = ENOMEM;
-    else if (!is_new)
-        memset(block, 0, alloc_block_size(slot, size));
-    return block;
 }
 
 /* --- look up -------------------------------------------------------------------------------------------------- */
@@ -223,28 +326,50 @@ bool tp_block_resize(const struct tp_block_info *info, size_t size)
 
 /* --- free ----------------------------------------------------------------------------------------------------- */
 
+/* One block less, in the books of the thread that frees it. */
+static void free_count(struct tp_thread *thread, uint32_t slot, const struct tp_page *page)
+{
+    bool near = free_begin(slot);
+    if (thread == NULL)
+        tp_account_free_direct(slot, page->block_size);
+    else
+        tp_account_free(thread, slot, page->block_size);
+    free_end(near, slot, page->block_size);
+}
+
+/* A block of a mixed page leaves its slot. */
+static void free_mixed(struct tp_thread *thread, struct tp_page *page, uint32_t index, const void *p)
+{
+    uint32_t slot = tp_heap_side_take(page, index, p);
+    free_count(thread, slot, page);
+    tp_limit_shrink(&tp_tags[slot].meter, page->block_size);
+}
+
 static void free_own(struct tp_thread *thread, struct tp_page *page, void *p)
 {
     uint32_t index = tp_page_index(page, p);
     tp_page_check_carved(page, index, p);
-    if (tp_page_is_mixed(page))
-        tp_account_free(thread, tp_heap_side_take(page, index, p), page->block_size);
-    else
+    if (tp_page_is_mixed(page)) {
+        free_mixed(thread, page, index, p);
+    } else {
+        bool near = free_begin(page->slot);
         tp_page_count_free(page);
+        free_end(near, page->slot, page->block_size);
+    }
     tp_heap_put(page, p, p, 1);
 }
 
 static void free_foreign(struct tp_thread *thread, struct tp_page *page, void *p)
 {
     uint32_t index = tp_page_index(page, p);
-    uint32_t slot = tp_page_is_mixed(page) ? tp_heap_side_take(page, index, p) : page->slot;
-    if (TP_UNLIKELY(thread == NULL)) {
-        tp_account_free_direct(slot, page->block_size);
+    if (tp_page_is_mixed(page))
+        free_mixed(thread, page, index, p);
+    else
+        free_count(thread, page->slot, page);
+    if (TP_UNLIKELY(thread == NULL))
         tp_mail_deliver(page, p);
-        return;
-    }
-    tp_account_free(thread, slot, page->block_size);
-    tp_mail_send(thread, page, p);
+    else
+        tp_mail_send(thread, page, p);
 }
 
 /* No call on this way changes errno. */

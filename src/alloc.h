@@ -5,7 +5,24 @@
 #ifndef TP_ALLOC_H
 #define TP_ALLOC_H
 
+#include "limit.h"
 #include "site.h"
+
+/* What is asked for besides a size. */
+enum tp_alloc_flag {
+    TP_ALLOC_ZERO = 1u << 0, /* all bytes up to the block's size */
+};
+
+struct tp_request {
+    uint32_t slot;
+    uint32_t flags; /* enum tp_alloc_flag */
+    enum tp_priority priority;
+    size_t size;
+    size_t alignment; /* a power of two, at least 16 */
+};
+
+/* A block as requested, counted; NULL with errno.  `thread` may be NULL. */
+void *tp_alloc_requested(struct tp_thread *thread, const struct tp_request *request);
 
 /*
  * A block of at least `size` bytes for a slot, aligned to `alignment` (a power of two, at least 16), counted.  NULL

@@ -1,6 +1,7 @@
 #include "fork.h"
 #include "account.h"
 #include "heap.h"
+#include "limit.h"
 #include "lock.h"
 #include "mail.h"
 #include "metadata.h"
@@ -102,6 +103,7 @@ void tp_fork_adopt(void)
         tp_metadata_reset();
     }
     tp_thread_adopt(consistent);
+    tp_limit_adopt();
     for (unsigned region = 0; region < TAGPOOL_SEGMENT_REGIONS; region++)
         fork_inherit_region(region, consistent);
     fork_calls_left = FORK_SLOW_CALLS;

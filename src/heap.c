@@ -1,5 +1,6 @@
 #include "heap.h"
 #include "account.h"
+#include "limit.h"
 #include "lock.h"
 #include "mail.h"
 #include "metadata.h"
@@ -161,7 +162,7 @@ static void full_remove(struct tp_heap *heap, struct tp_page *page)
 /* What the owner words of a page say. */
 static uint64_t heap_owner_word(const struct tp_heap *heap)
 {
-    bool ask = heap_is_mixed(heap) || heap->thread == tp_thread_orphans;
+    bool ask = heap_is_mixed(heap) || heap->armed || heap->thread == tp_thread_orphans;
     return ask ? TP_OWNER_ASK : heap->thread->id;
 }
 
@@ -197,12 +198,38 @@ static void heap_touched(int64_t bytes)
     __atomic_fetch_add(&tp_segment->touched_bytes, (uint64_t)bytes, __ATOMIC_RELAXED);
 }
 
+/* More of a page is to be carved: so many bytes of blocks, in so many bytes of memory (M1). */
+static bool heap_grow_bounds(const struct tp_page *page, size_t blocks, size_t memory)
+{
+    struct tp_meter *tag = &tp_tags[page->slot].meter;
+    if (!tp_page_is_mixed(page) && !tp_limit_grow(tag, blocks))
+        return false;
+    if (tp_limit_grow(&tp_limit_pools[page->region], memory))
+        return true;
+    if (!tp_page_is_mixed(page))
+        tp_limit_shrink(tag, blocks);
+    return false;
+}
+
+static void heap_shrink_bounds(const struct tp_page *page, size_t blocks, size_t memory)
+{
+    if (!tp_page_is_mixed(page))
+        tp_limit_shrink(&tp_tags[page->slot].meter, blocks);
+    tp_limit_shrink(&tp_limit_pools[page->region], memory);
+}
+
 /* --- pages ---------------------------------------------------------------------------------------------------- */
+
+/* Memory that the first blocks of a page need. */
+static size_t heap_bytes_of(const struct tp_page *page, uint32_t blocks)
+{
+    size_t bytes = tp_round_up((size_t)blocks * page->block_size, TP_OS_PAGE);
+    return tp_min(bytes, (size_t)page->units << TP_UNIT_SHIFT);
+}
 
 static size_t heap_carved_bytes(const struct tp_page *page)
 {
-    size_t carved = tp_round_up((size_t)page->carved * page->block_size, TP_OS_PAGE);
-    return tp_min(carved, (size_t)page->units << TP_UNIT_SHIFT);
+    return heap_bytes_of(page, page->carved);
 }
 
 static uint32_t heap_capacity(const struct tp_page *page, bool mixed)
@@ -311,6 +338,7 @@ static void heap_retire_page(struct tp_page *page)
         tp_metadata_free(page->side, page->capacity * sizeof(page->side[0]));
     page->side = NULL;
     page->free = NULL;
+    heap_shrink_bounds(page, (size_t)page->carved * page->block_size, carved);
     heap_touched(-(int64_t)carved);
     for (uint32_t i = 0; i < page->units; i++)
         page[i].touched_pages = (uint8_t)tp_max(page[i].touched_pages, heap_pages_of_unit(carved, i));
@@ -319,15 +347,19 @@ static void heap_retire_page(struct tp_page *page)
 
 static bool heap_extend_page(struct tp_page *page)
 {
+    uint32_t count = tp_page_extension(page);
     size_t before = heap_carved_bytes(page);
-    if (page->carved == page->capacity)
+    size_t more = heap_bytes_of(page, page->carved + count) - before;
+    size_t blocks = (size_t)count * page->block_size;
+    if (count == 0 || !heap_grow_bounds(page, blocks, more))
         return false;
     /* Nonpaged memory is wired before it is touched: by whole OS pages, which classes of that table fill. */
-    size_t more = tp_max(TP_OS_PAGE, page->block_size);
-    if (page->region == 0 && !tp_nonpaged_lock(page->start + before, more))
+    if (page->region == 0 && !tp_nonpaged_lock(page->start + before, more)) {
+        heap_shrink_bounds(page, blocks, more);
         return false;
+    }
     tp_page_extend(page);
-    heap_touched((int64_t)(heap_carved_bytes(page) - before));
+    heap_touched((int64_t)more);
     heap_charge(page);
     return true;
 }
@@ -353,7 +385,7 @@ static struct tp_page *heap_search(struct tp_heap *heap, unsigned class)
         if (heap_extend_page(page))
             return page;
         if (page->carved < page->capacity)
-            return NULL; /* the nonpaged pool is exhausted */
+            return NULL; /* the nonpaged pool is exhausted, or a limit near */
         heap_charge(page);
         heap_close_page(heap, page);
     }
@@ -443,9 +475,14 @@ static void *heap_alloc_mixed(struct tp_thread *thread, uint32_t slot, unsigned 
 {
     struct tp_page *page;
     struct tp_heap *mixed = heap_mixed(thread, (enum tp_layout)tp_tags[slot].layout);
-    void *block = mixed != NULL ? heap_pop(mixed, class, &page) : NULL;
-    if (block == NULL)
+    size_t size = tp_tag_classes(slot)->size[class];
+    if (mixed == NULL || !tp_limit_grow(&tp_tags[slot].meter, size))
         return NULL;
+    void *block = heap_pop(mixed, class, &page);
+    if (block == NULL) {
+        tp_limit_shrink(&tp_tags[slot].meter, size);
+        return NULL;
+    }
     tp_poke(&page->side[tp_page_index(page, block)], (uint16_t)slot);
     tp_account_alloc(thread, slot, page->block_size);
     return block;
@@ -494,6 +531,24 @@ static void heap_note_mixed(struct tp_heap *heap, unsigned class)
         heap->owned |= UINT64_C(1) << class;
 }
 
+/* --- limits --------------------------------------------------------------------------------------------------- */
+
+static void heap_write_owners(const struct tp_heap *heap, struct tp_page *page)
+{
+    for (; page != NULL; page = page->next)
+        if (page != &tp_page_none)
+            tp_page_set_owner(page, heap_owner_word(heap));
+}
+
+/* A limit came near or went away since this thread's last call (E4).  Frees that it made meanwhile were not seen. */
+static void heap_arm(struct tp_heap *heap, bool armed)
+{
+    heap->armed = armed;
+    heap_write_owners(heap, heap->full);
+    for (unsigned class = 0; class < TP_CLASS_LIMIT; class++)
+        heap_write_owners(heap, heap->page[class]);
+}
+
 /* --- the interface -------------------------------------------------------------------------------------------- */
 
 static struct tp_heap *heap_once_warm(struct tp_thread *thread, uint32_t slot)
@@ -526,6 +581,8 @@ void *tp_heap_alloc(struct tp_thread *thread, uint32_t slot, unsigned class)
     struct tp_heap *heap = thread->slots[slot].heap;
     if (TP_UNLIKELY(heap == NULL))
         heap = heap_once_warm(thread, slot);
+    if (heap != NULL && TP_UNLIKELY(heap->armed != tp_limit_is_near(slot)))
+        heap_arm(heap, !heap->armed);
     return heap != NULL ? tp_heap_alloc_warm(heap, class) : heap_alloc_mixed(thread, slot, class);
 }
 

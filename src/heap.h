@@ -9,6 +9,7 @@
  *     to carve one, but for the head, which may just have run out.
  * E2  A page without either is full: on the heap's list of full pages, and the first free of its blocks tells tp_heap_woken.
  * E3  A full page that gets a block back goes to the end of its queue: it fills up before its turn comes.
+ * E4  The owner words of a heap's pages are the thread's id, unless it is mixed, armed, or the orphans'.
  */
 #ifndef TP_HEAP_H
 #define TP_HEAP_H
@@ -27,6 +28,7 @@ struct tp_heap {
     struct tp_heap *next; /* of the thread's heaps */
     uint32_t slot;        /* TAGPOOL_SEGMENT_NO_SLOT: a mixed heap */
     uint8_t layout;
+    bool armed; /* a limit is near: its owner words say ASK, so that each free is seen (E4) */
 };
 
 /*

@@ -67,6 +67,7 @@ struct tp_lookaside {
     uint64_t seen_misses; /* at the last look, as the next */
     uint64_t seen_allocs;
     uint64_t scan; /* the last look at all lists that came by here */
+    uint64_t relieved; /* the last relief */
     uint32_t busy; /* threads that hold blocks of it though they need not be its users: destroy waits */
     struct tp_lookaside *next;
     uint32_t count;
@@ -76,6 +77,7 @@ struct tp_lookaside {
 static struct tp_lookaside *lookaside_lists;
 static uint64_t lookaside_scanned_ms; /* when all lists were looked at last, and how often */
 static uint64_t lookaside_scans;
+static uint64_t lookaside_reliefs;
 
 /* --- numbers -------------------------------------------------------------------------------------------------- */
 
@@ -593,6 +595,32 @@ void tagpool_lookaside_flush(tagpool_lookaside_t *list)
         magazine_follow_flush((struct tp_magazine *)thread->gate->hands[list->number], state);
 }
 
+/* A list of the pool, of the tag or of any, that may have blocks, and stays while it is in hand. */
+static struct tp_lookaside *relief_next(uint32_t slot, uint64_t scan)
+{
+    tp_lock(TP_LOCK_LOOKASIDE);
+    struct tp_lookaside *state = lookaside_lists;
+    while (state != NULL && (state->relieved >= scan || tp_tags[state->block_slot].region != tp_tags[slot].region))
+        state = state->next;
+    if (state != NULL) {
+        state->relieved = scan;
+        lookaside_pin(state);
+    }
+    tp_unlock(TP_LOCK_LOOKASIDE);
+    return state;
+}
+
+/* A limit of the slot's, or of its pool, is reached: what lists keep goes back. */
+static void relief(uint32_t slot)
+{
+    struct tp_lookaside *state;
+    uint64_t scan = __atomic_add_fetch(&lookaside_reliefs, 1, __ATOMIC_RELAXED);
+    while ((state = relief_next(slot, scan)) != NULL) {
+        tagpool_lookaside_flush(state->list);
+        lookaside_unpin(state);
+    }
+}
+
 /* Other threads' magazines change under our eyes: then the sum is near. */
 static uint64_t lookaside_cached(const struct tp_lookaside *state)
 {
@@ -665,6 +693,7 @@ static void lookaside_register(struct tp_lookaside *state)
 {
     tp_lock(TP_LOCK_LOOKASIDE);
     tp_thread_keeper = &lookaside_keeper;
+    tp_limit_relief = relief;
     state->scan = lookaside_scans;
     state->next = lookaside_lists;
     lookaside_lists = state;

@@ -75,6 +75,7 @@ void tp_os_write_stderr(const char *text, size_t length);
 void tp_os_futex_wait(uint32_t *word, uint32_t value);
 void tp_os_futex_wake(uint32_t *word);
 
+void tp_os_sleep_ms(uint32_t ms);
 uint64_t tp_os_now_ms(void);      /* monotonic, some milliseconds coarse */
 uint64_t tp_os_boottime_ns(void); /* since boot, suspend included */
 uint32_t tp_os_process_id(void);

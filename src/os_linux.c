@@ -264,6 +264,13 @@ static uint64_t os_clock_ns(clockid_t clock)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+void tp_os_sleep_ms(uint32_t ms)
+{
+    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
+        ;
+}
+
 uint64_t tp_os_now_ms(void)
 {
     return os_clock_ns(CLOCK_MONOTONIC_COARSE) / 1000000u;

@@ -55,13 +55,16 @@ void tp_page_check_carved(const struct tp_page *page, uint32_t index, const void
         tp_stop(TP_CALLER_INVALID, (uintptr_t)p, 0, 0, p, 0);
 }
 
+uint32_t tp_page_extension(const struct tp_page *page)
+{
+    return (uint32_t)tp_min(tp_max(TP_OS_PAGE / page->block_size, 1), page->capacity - page->carved);
+}
+
 bool tp_page_extend(struct tp_page *page)
 {
-    if (page->carved == page->capacity)
+    uint32_t count = tp_page_extension(page);
+    if (count == 0)
         return false;
-    uint32_t count = (uint32_t)tp_max(TP_OS_PAGE / page->block_size, 1);
-    if (count > page->capacity - page->carved)
-        count = page->capacity - page->carved;
     /* In address order: neighbours in time are neighbours in memory. */
     struct tp_block *first = page->free;
     for (uint32_t index = page->carved + count; index-- > page->carved;) {

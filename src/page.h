@@ -161,6 +161,9 @@ TP_INLINE bool tp_page_push_list(struct tp_page *page, struct tp_block *first, s
     return used <= count || tp_page_is_full(page);
 }
 
+/* Blocks that the next tp_page_extend adds; 0: there are none left. */
+uint32_t tp_page_extension(const struct tp_page *page);
+
 /* Add blocks that were never used to the free list, an OS page's worth at most; false when there are none left. */
 bool tp_page_extend(struct tp_page *page);
 

@@ -122,6 +122,12 @@ size_t tp_segment_size(void)
     return segment_size;
 }
 
+void tp_segment_next_epoch(void)
+{
+    struct tagpool_segment_control *control = (struct tagpool_segment_control *)(uintptr_t)tp_segment_control;
+    __atomic_fetch_add(&control->epoch, 1, __ATOMIC_RELEASE);
+}
+
 /* --- parts made ready ----------------------------------------------------------------------------------------- */
 
 /* Have a part of a file populated; where there is no room for it, it goes private and readers are told. */

@@ -28,6 +28,9 @@ extern TP_HIDDEN const struct tagpool_segment_control *tp_segment_control;
 /* Make and map the segment for this many units; 0 or a negative errno when there is not even private memory. */
 int tp_segment_init(size_t unit_count);
 
+/* All threads look up anew what they know of tags (I1). */
+void tp_segment_next_epoch(void);
+
 /* Bytes of the mapping; the header's own field is for readers. */
 size_t tp_segment_size(void);
 

@@ -1,5 +1,6 @@
 #include "site.h"
 #include "frame.h"
+#include "limit.h"
 #include "os.h"
 #include "tag.h"
 #include "text.h"
@@ -41,11 +42,13 @@ static void site_check_epoch(struct tp_gate *gate)
         return;
     tp_gate_clear(gate);
     gate->epoch = epoch;
+    tp_limit_follow_control(epoch);
 }
 
 static void site_enter_slot(struct tp_thread *thread, uint64_t key, uint32_t slot)
 {
-    struct tp_heap *heap = slot == TP_SLOT_TRANSPARENT ? NULL : thread->slots[slot].heap;
+    bool is_fast = slot != TP_SLOT_TRANSPARENT && !tp_limit_is_near(slot);
+    struct tp_heap *heap = is_fast ? thread->slots[slot].heap : NULL;
     site_enter(thread->gate, key, heap != NULL ? heap : tp_heap_cold(slot));
 }
 
@@ -247,6 +250,5 @@ void tp_site_forget_all(void)
         return; /* nothing was allocated yet, so nothing is remembered */
 
     tp_thread_self(); /* a forked child must not write its parent's */
-    struct tagpool_segment_control *control = (struct tagpool_segment_control *)(uintptr_t)tp_segment_control;
-    __atomic_fetch_add(&control->epoch, 1, __ATOMIC_RELEASE);
+    tp_segment_next_epoch();
 }

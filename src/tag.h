@@ -23,6 +23,15 @@ enum tp_layout { TP_LAYOUT_MALLOC, TP_LAYOUT_PAGED, TP_LAYOUT_NONPAGED, TP_LAYOU
 #define TP_SLOT_OVERFLOW 2u
 #define TP_SLOT_FIRST (TP_SLOT_OVERFLOW + TP_LAYOUT_COUNT)
 
+/* What is held of a tag or of a pool, as limits need it (limit.h). */
+struct tp_limit;
+struct tp_meter {
+    uint64_t bound;         /* never less than what callers hold */
+    uint64_t trigger;       /* beyond it the meter turns near; 0: never */
+    struct tp_limit *limit; /* NULL: none was ever set */
+    uint8_t near;
+};
+
 struct tp_tag {
     uint32_t tag;
     uint8_t layout;
@@ -32,7 +41,8 @@ struct tp_tag {
     uint64_t hash;          /* of the long name; API slots: of tag and layout */
     uint64_t charged_bytes; /* what pages and large blocks last said was live */
     uint64_t peak_bytes;
-};
+    struct tp_meter meter;
+} __attribute__((aligned(TP_CACHE_LINE)));
 extern struct tp_tag tp_tags[TP_SLOT_COUNT];
 
 void tp_tag_init(void);

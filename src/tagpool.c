@@ -51,6 +51,40 @@ void *tagpool_alloc_aligned(tagpool_kind_t kind, size_t alignment, size_t size, 
     return alloc_slow(kind, tp_max(alignment, 16), size, tag);
 }
 
+/* --- flags ---------------------------------------------------------------------------------------------------- */
+
+#define FLAGS_KNOWN ((unsigned)(TAGPOOL_ZERO | TAGPOOL_LOW | TAGPOOL_HIGH))
+#define FLAGS_PRIORITY ((unsigned)(TAGPOOL_LOW | TAGPOOL_HIGH))
+
+static bool flags_are_valid(unsigned flags)
+{
+    if ((flags & ~FLAGS_KNOWN) == 0 && (flags & FLAGS_PRIORITY) != FLAGS_PRIORITY)
+        return true;
+    errno = EINVAL;
+    return false;
+}
+
+static void *alloc_with_flags(struct tp_thread *thread, uint32_t slot, size_t size, unsigned flags)
+{
+    if (slot == TAGPOOL_SEGMENT_NO_SLOT)
+        return NULL;
+    struct tp_request request = {.slot = slot, .size = size, .alignment = 16};
+    if ((flags & TAGPOOL_ZERO) != 0)
+        request.flags |= TP_ALLOC_ZERO;
+    if ((flags & FLAGS_PRIORITY) != 0)
+        request.priority = (flags & TAGPOOL_LOW) != 0 ? TP_PRIORITY_LOW : TP_PRIORITY_HIGH;
+    return tp_alloc_requested(thread, &request);
+}
+
+void *tagpool_alloc_flags(tagpool_kind_t kind, size_t size, tagpool_tag_t tag, unsigned flags)
+{
+    struct tp_thread *thread;
+    if (!flags_are_valid(flags))
+        return NULL;
+    uint32_t slot = open_tag(kind, tag, &thread);
+    return alloc_with_flags(thread, slot, size, flags);
+}
+
 void *tagpool_realloc(void *block, size_t size)
 {
     if (block == NULL) {
@@ -134,6 +168,17 @@ void *tagpool_handle_zalloc(tagpool_handle_t handle, size_t size)
     return slot != TAGPOOL_SEGMENT_NO_SLOT ? tp_alloc_zeroed(thread, slot, size) : NULL;
 }
 
+void *tagpool_handle_alloc_flags(tagpool_handle_t handle, size_t size, unsigned flags)
+{
+    struct tp_thread *thread;
+    if (!flags_are_valid(flags))
+        return NULL;
+    uint32_t slot = open_handle(handle, &thread);
+    return alloc_with_flags(thread, slot, size, flags);
+}
+
+/* --- accounts and limits -------------------------------------------------------------------------------------- */
+
 int tagpool_stats(tagpool_kind_t kind, tagpool_tag_t tag, struct tagpool_stats *stats)
 {
     struct tp_census_view view;
@@ -152,4 +197,79 @@ int tagpool_stats(tagpool_kind_t kind, tagpool_tag_t tag, struct tagpool_stats *
     stats->bytes = tp_census_live_bytes(&sum);
     stats->peak_bytes = tp_tag_note_live(slot, stats->bytes);
     return 0;
+}
+
+/* 0 is none. */
+static bool limit_is_ordered(uint64_t lower, uint64_t upper)
+{
+    return lower == 0 || upper == 0 || lower <= upper;
+}
+
+static bool limit_is_valid(const tagpool_limit_t *limit, bool is_pool)
+{
+    bool ordered = limit_is_ordered(limit->soft, limit->hard) && limit_is_ordered(limit->low, limit->normal) &&
+                   limit_is_ordered(limit->low, limit->hard) && limit_is_ordered(limit->normal, limit->hard);
+    if (ordered && (is_pool || (limit->low == 0 && limit->normal == 0)))
+        return true;
+    errno = EINVAL;
+    return false;
+}
+
+static int limit_set(struct tp_meter *meter, const tagpool_limit_t *limit)
+{
+    int error = tp_limit_set(meter, limit);
+    if (error == 0)
+        return 0;
+    errno = -error;
+    return -1;
+}
+
+int tagpool_limit_tag(tagpool_kind_t kind, tagpool_tag_t tag, const tagpool_limit_t *limit)
+{
+    static const tagpool_limit_t none;
+    struct tp_thread *thread;
+    limit = limit != NULL ? limit : &none;
+    uint32_t slot = limit_is_valid(limit, false) ? open_tag(kind, tag, &thread) : TAGPOOL_SEGMENT_NO_SLOT;
+    return slot != TAGPOOL_SEGMENT_NO_SLOT ? limit_set(&tp_tags[slot].meter, limit) : -1;
+}
+
+static bool pool_kind_is_valid(tagpool_kind_t kind)
+{
+    if (tp_pool_kind_is_known(kind))
+        return true;
+    errno = EINVAL;
+    return false;
+}
+
+int tagpool_limit_pool(tagpool_kind_t kind, const tagpool_limit_t *limit)
+{
+    static const tagpool_limit_t none;
+    limit = limit != NULL ? limit : &none;
+    if (!pool_kind_is_valid(kind) || !limit_is_valid(limit, true))
+        return -1;
+    tp_start_may_publish();
+    tp_thread_self();
+    return limit_set(&tp_limit_pools[kind], limit);
+}
+
+static int limit_state(struct tp_meter *meter, tagpool_limit_state_t *state)
+{
+    if (tp_limit_get(meter, state))
+        return 0;
+    errno = ENOENT;
+    return -1;
+}
+
+int tagpool_limit_tag_state(tagpool_kind_t kind, tagpool_tag_t tag, tagpool_limit_state_t *state)
+{
+    tp_thread_self();
+    if (!tp_pool_is_valid(kind, tag))
+        return -1;
+    return limit_state(&tp_tags[tp_tag_find(tag, tp_pool_layout(kind))].meter, state);
+}
+
+int tagpool_limit_pool_state(tagpool_kind_t kind, tagpool_limit_state_t *state)
+{
+    tp_thread_self();
+    return pool_kind_is_valid(kind) ? limit_state(&tp_limit_pools[kind], state) : -1;
 }

@@ -69,6 +69,13 @@ struct tagpool_segment_region {
     uint64_t used_total;
 };
 
+/* Limits of a pool; 0: none. */
+struct tagpool_segment_pool {
+    uint64_t soft_bytes;
+    uint64_t hard_bytes;
+    uint64_t refused_total;
+};
+
 struct tagpool_segment_header {
     uint64_t magic;
     uint32_t version;
@@ -103,6 +110,8 @@ struct tagpool_segment_header {
     uint64_t metadata_bytes; /* descriptors, rows and heaps; not the tables a thread or tag needs once */
     uint64_t locked_bytes;   /* nonpaged pool that is locked now */
 
+    struct tagpool_segment_pool pool[TAGPOOL_SEGMENT_REGIONS]; /* by kind, as regions */
+
     /* Block size of each (table, class): a live block of a row counts this much. */
     uint32_t class_size[TAGPOOL_SEGMENT_TABLES][TAGPOOL_SEGMENT_CLASSES];
 };
@@ -110,9 +119,26 @@ struct tagpool_segment_header {
 /* Slot 0 is never used, so a row or tally of zeros (a hole in the file) counts nothing. */
 #define TAGPOOL_SEGMENT_NO_SLOT 0u
 
-/* Written by tools.  The program range-checks what it reads here. */
+/* A limit that a tool sets: of a slot, or of a pool (slot 0). */
+struct tagpool_segment_limit {
+    uint32_t slot;
+    uint32_t kind;
+    uint64_t soft_bytes; /* 0: none, as the next */
+    uint64_t hard_bytes;
+};
+#define TAGPOOL_SEGMENT_LIMITS 64u
+
+/*
+ * Written by tools.  The program range-checks what it reads here.
+ *
+ * To switch something: write it, then add one to the number of what was switched, then to the epoch.  Who allocates first
+ * under the new epoch reads all of it.
+ */
 struct tagpool_segment_control {
     uint64_t epoch; /* a tool that switched anything adds one: each thread looks its tags up anew */
+    uint32_t limits_version; /* limits are read when this differs from the last time */
+    uint32_t limits_count;
+    struct tagpool_segment_limit limits[TAGPOOL_SEGMENT_LIMITS];
 };
 
 /*
@@ -141,7 +167,10 @@ struct tagpool_segment_slot {
     uint32_t block_size;  /* a lookaside list's, as are the next two */
     uint16_t depth;
     uint16_t maximum_depth;
-    uint64_t reserved2[6];
+    uint64_t soft_bytes;    /* limits; 0: none */
+    uint64_t hard_bytes;
+    uint64_t refused_total; /* requests that a limit of the tag's or its pool's refused */
+    uint64_t reserved2[3];
     char name[TAGPOOL_SEGMENT_NAME]; /* long name, NUL-terminated; empty for API tags that have none */
 };
 
@@ -171,6 +200,7 @@ struct tagpool_segment_row {
 };
 
 _Static_assert(sizeof(struct tagpool_segment_header) <= TAGPOOL_SEGMENT_PAGE, "the header is one OS page");
+_Static_assert(sizeof(struct tagpool_segment_control) <= TAGPOOL_SEGMENT_PAGE, "the control page is one OS page");
 _Static_assert(sizeof(struct tagpool_segment_slot) == 256, "ABI");
 _Static_assert(sizeof(struct tagpool_segment_tally) == 64, "ABI");
 _Static_assert(sizeof(struct tagpool_segment_row) == 64, "ABI");

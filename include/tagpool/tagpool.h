@@ -61,6 +61,21 @@ TAGPOOL_API void *tagpool_alloc_aligned(tagpool_kind_t kind, size_t alignment, s
     __attribute__((malloc));
 
 /*
+ * What else is asked of an allocation.  The priorities say when it may fail: see tagpool/limit.h.  LowPoolPriority,
+ * NormalPoolPriority and HighPoolPriority of the WDK, and POOL_FLAG_USE_QUOTA.
+ */
+typedef enum tagpool_flags {
+    TAGPOOL_NORMAL = 0,
+    TAGPOOL_ZERO = 1,   /* every byte of the block is zero */
+    TAGPOOL_LOW = 2,    /* fail early: somebody can do without */
+    TAGPOOL_HIGH = 4,   /* fail last: from the reserve, if need be */
+} tagpool_flags_t;
+
+/* As tagpool_alloc, with flags or-ed together; NULL with errno EINVAL for bits unknown, and for LOW with HIGH. */
+TAGPOOL_API void *tagpool_alloc_flags(tagpool_kind_t kind, size_t size, tagpool_tag_t tag, unsigned flags)
+    __attribute__((malloc));
+
+/*
  * Make the block at least `size` bytes long, moving it if need be; the bytes up to the smaller size are kept.  It
  * keeps its tag and kind, not its alignment beyond 16.  block must not be NULL, for there would be no tag.
  *
@@ -100,6 +115,10 @@ TAGPOOL_API tagpool_handle_t tagpool_open(tagpool_kind_t kind, tagpool_tag_t tag
  */
 TAGPOOL_API void *tagpool_handle_alloc(tagpool_handle_t handle, size_t size) __attribute__((malloc));
 TAGPOOL_API void *tagpool_handle_zalloc(tagpool_handle_t handle, size_t size) __attribute__((malloc));
+
+/* As tagpool_alloc_flags, with kind and tag by handle. */
+TAGPOOL_API void *tagpool_handle_alloc_flags(tagpool_handle_t handle, size_t size, unsigned flags)
+    __attribute__((malloc));
 
 /* The accounts of one tag and kind.  Bytes are block bytes (what tagpool_size says), not requested ones. */
 struct tagpool_stats {

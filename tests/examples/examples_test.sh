@@ -18,6 +18,11 @@ connections)
     expect '^Conn  allocs [0-9]{4,}  frees [0-9]{4,}  live 0 blocks, 0 bytes'
     expect '^Buff  allocs [0-9]{4,}  frees [0-9]{4,}  live 0 blocks, 0 bytes'
     ;;
+limit)
+    # A page is 1 KiB: the cache gave up pages at 48 KiB and never had more than 64.
+    expect '^asked for 1000 pages  refused 0  shed [0-9]{3} times  most [0-9]+ pages of 64$'
+    expect '^low [1-9][0-9] of 100  normal 100 of 100$'
+    ;;
 lookaside)
     # 48000 requests, and at most one in a hundred was made.
     expect '^requests 48000  from the pool [0-9]{2,3}  kept [0-9]+  depth [0-9]+ of 256  buffers made [0-9]{2,3}$'

@@ -9,7 +9,7 @@ import re
 import sys
 
 # Lower modules never include higher ones.
-LADDER = """base os text lock fatal sizeclass space page segment metadata span tag thread account nonpaged heap mail frame
+LADDER = """base os text lock fatal sizeclass space page segment metadata span tag thread account limit nonpaged heap mail frame
             site fork start alloc fast census pool lookaside tagpool preload""".split()
 
 # A module that calls up, and why: each is a step of a life that ends higher than it begins.

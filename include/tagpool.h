@@ -1,4 +1,5 @@
 /* The short way in: #include <tagpool.h>. */
 #include <tagpool/limit.h>
 #include <tagpool/lookaside.h>
+#include <tagpool/quota.h>
 #include <tagpool/tagpool.h>

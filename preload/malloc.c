@@ -68,8 +68,19 @@ EXPORT void *calloc(size_t count, size_t each)
 
 /* --- resize --------------------------------------------------------------------------------------------------- */
 
+/* A block of the API's that is charged to a quota account. */
+static void *preload_move_charged(void *old, const struct tp_block_info *info, size_t size, struct tp_call call)
+{
+    struct tp_thread *thread = tp_thread_self();
+    const struct tp_request request = {
+        .slot = tp_site_slot_of_call(thread, &call), .size = size, .alignment = PRELOAD_ALIGNMENT};
+    return tp_block_move(thread, old, info, &request);
+}
+
 static void *preload_move(void *old, const struct tp_block_info *info, size_t size, struct tp_call call)
 {
+    if (TP_UNLIKELY(info->account != TP_ACCOUNT_NONE))
+        return preload_move_charged(old, info, size, call);
     void *block = preload_alloc_slow(size, PRELOAD_ALIGNMENT, call);
     if (block == NULL)
         return NULL;

@@ -1,172 +1,13 @@
 #include "alloc.h"
 #include "account.h"
 #include "fork.h"
+#include "large.h"
 #include "lock.h"
 #include "mail.h"
-#include "nonpaged.h"
-#include "span.h"
+#include "quota.h"
 
 #include <errno.h>
 #include <string.h>
-
-/* Requests beyond this cannot be served by any machine, and sums of sizes below it do not overflow. */
-#define ALLOC_MAX ((size_t)1 << 46)
-
-/* --- large blocks --------------------------------------------------------------------------------------------- */
-
-static void *alloc_large_finish(struct tp_page *span, uint32_t slot, size_t size)
-{
-    span->start = tp_unit_address(tp_page_unit(span));
-    span->slot = (uint16_t)slot;
-    span->large_size = size;
-    span->used = 1;
-    tp_poke(&span->owner, TP_OWNER_NONE);
-    tp_poke(&span->state, TP_UNIT_LARGE);
-    __atomic_fetch_add(&tp_segment->touched_bytes, size, __ATOMIC_RELAXED);
-    tp_account_alloc_direct(slot, size);
-    tp_tag_charge(slot, (int64_t)size);
-    tp_publish(&tp_space.owners[tp_page_unit(span)], TP_OWNER_ASK);
-    return span->start;
-}
-
-/* M1 */
-static bool large_grow(uint32_t slot, size_t size)
-{
-    if (!tp_limit_grow(&tp_tags[slot].meter, size))
-        return false;
-    if (tp_limit_grow(tp_limit_pool_of(slot), size))
-        return true;
-    tp_limit_shrink(&tp_tags[slot].meter, size);
-    return false;
-}
-
-static void large_shrink(uint32_t slot, size_t size)
-{
-    tp_limit_shrink(&tp_tags[slot].meter, size);
-    tp_limit_shrink(tp_limit_pool_of(slot), size);
-}
-
-/* Room and, if nonpaged, locked memory for a block that large_grow allowed; NULL takes that back. */
-static struct tp_page *large_span(uint32_t slot, size_t size, size_t units, size_t align_units)
-{
-    struct tp_page *span = tp_span_alloc(tp_tags[slot].region, units, align_units);
-    if (span != NULL && (span->region == 1 || tp_nonpaged_lock(tp_unit_address(tp_page_unit(span)), size)))
-        return span;
-    if (span != NULL)
-        tp_span_free(span);
-    large_shrink(slot, size);
-    return NULL;
-}
-
-/* is_new tells the caller whether the block reads as zero. */
-static void *alloc_large(uint32_t slot, size_t size, size_t alignment, bool *is_new)
-{
-    if (size > ALLOC_MAX || alignment > ALLOC_MAX)
-        return NULL;
-    size = tp_round_up(tp_max(size, 1), TP_OS_PAGE);
-    size_t units = tp_round_up(size, TP_UNIT) >> TP_UNIT_SHIFT;
-    size_t align_units = tp_max(alignment >> TP_UNIT_SHIFT, 1);
-    struct tp_page *span = large_grow(slot, size) ? large_span(slot, size, units, align_units) : NULL;
-    if (span == NULL)
-        return NULL;
-    *is_new = span->is_new;
-    span->is_new = 0;
-    return alloc_large_finish(span, slot, size);
-}
-
-static __attribute__((noreturn, cold)) void stop_middle(const struct tp_page *span, const void *p)
-{
-    tp_stop(TP_CALLER_MIDDLE, (uintptr_t)p, (uintptr_t)span->start, (uintptr_t)((const char *)p - span->start), p,
-            tp_tags[span->slot].tag);
-}
-
-/* Near a limit a free is counted together with what is held (M2). */
-static bool free_begin(uint32_t slot)
-{
-    bool near = tp_limit_is_near(slot);
-    if (TP_UNLIKELY(near))
-        tp_limit_give_begin();
-    return near;
-}
-
-static void free_end(bool near, uint32_t slot, size_t size)
-{
-    if (TP_UNLIKELY(near))
-        tp_limit_give_end(slot, size);
-}
-
-static void free_large(struct tp_page *span, void *p)
-{
-    uint64_t *word = &tp_space.owners[tp_page_unit(span)];
-    if (p != span->start)
-        stop_middle(span, p);
-    /* Two threads may free it at once: one of them is wrong, and is told. */
-    if (__atomic_exchange_n(word, TP_OWNER_NONE, __ATOMIC_ACQ_REL) == TP_OWNER_NONE)
-        tp_stop(TP_CALLER_FREED_TWICE, 0, tp_tags[span->slot].tag, (uintptr_t)p, p, tp_tags[span->slot].tag);
-    bool near = free_begin(span->slot);
-    tp_account_free_direct(span->slot, span->large_size);
-    free_end(near, span->slot, span->large_size);
-    large_shrink(span->slot, span->large_size);
-    tp_tag_charge(span->slot, -(int64_t)span->large_size);
-    __atomic_fetch_sub(&tp_segment->touched_bytes, span->large_size, __ATOMIC_RELAXED);
-    if (span->region == 0)
-        tp_nonpaged_unlock(span->start, span->large_size);
-    span->used = 0;
-    for (uint32_t i = 0; i < span->units; i++)
-        span[i].touched_pages = TP_UNIT >> TP_OS_PAGE_SHIFT;
-    tp_span_free(span);
-}
-
-/* A large block on its way to another size. */
-struct large_resize {
-    struct tp_page *span;
-    size_t size;
-};
-
-static void resize_note(struct tp_page *span, size_t size)
-{
-    size_t old = span->large_size;
-    span->large_size = size;
-    tp_account_resize_direct(span->slot, old, size);
-    tp_tag_charge(span->slot, (int64_t)(size - old));
-    __atomic_fetch_add(&tp_segment->touched_bytes, size - old, __ATOMIC_RELAXED);
-}
-
-/* The span, or NULL. */
-static void *resize_take(void *argument)
-{
-    const struct large_resize *resize = argument;
-    struct tp_page *span = resize->span;
-    size_t units = tp_round_up(resize->size, TP_UNIT) >> TP_UNIT_SHIFT;
-    size_t more = resize->size - span->large_size;
-    if (!large_grow(span->slot, more))
-        return NULL;
-    if (units > span->units && !tp_span_extend(span, units)) {
-        large_shrink(span->slot, more);
-        return NULL;
-    }
-    resize_note(span, resize->size);
-    return span;
-}
-
-static bool resize_grow(struct tp_page *span, size_t size)
-{
-    struct large_resize resize = {span, size};
-    if (!tp_limit_is_near(span->slot)) {
-        bool grown = resize_take(&resize) != NULL;
-        if (grown || !tp_limit_is_near(span->slot))
-            return grown;
-    }
-    return tp_limit_take(span->slot, size - span->large_size, TP_PRIORITY_NORMAL, resize_take, &resize) != NULL;
-}
-
-static bool resize_large(struct tp_page *span, size_t size)
-{
-    size = tp_round_up(size, TP_OS_PAGE);
-    if (size <= span->large_size)
-        return size >= span->large_size / 2;
-    return span->region == 1 && size <= ALLOC_MAX && resize_grow(span, size);
-}
 
 /* --- allocate ------------------------------------------------------------------------------------------------- */
 
@@ -177,19 +18,25 @@ static unsigned alloc_class(uint32_t slot, size_t size, size_t alignment)
     return size <= TP_CLASS_MAX_SIZE ? tp_class_of(tp_tag_classes(slot), size) : TP_CLASS_LIMIT;
 }
 
-static void *alloc_from_orphans(uint32_t slot, unsigned class)
+static void *alloc_from_heap(struct tp_thread *thread, uint32_t slot, unsigned class, uint32_t account)
+{
+    return TP_LIKELY(account == TP_ACCOUNT_NONE) ? tp_heap_alloc(thread, slot, class)
+                                                 : tp_heap_alloc_charged(thread, slot, class, account);
+}
+
+static void *alloc_from_orphans(uint32_t slot, unsigned class, uint32_t account)
 {
     tp_lock(TP_LOCK_ORPHANS);
-    void *block = tp_heap_alloc(tp_thread_orphans, slot, class);
+    void *block = alloc_from_heap(tp_thread_orphans, slot, class, account);
     tp_unlock(TP_LOCK_ORPHANS);
     return block;
 }
 
 /* A thread without a record, or one that finds no unit for a page of its own, shares the orphans' pages. */
-static void *alloc_class_block(struct tp_thread *thread, uint32_t slot, unsigned class)
+static void *alloc_class_block(struct tp_thread *thread, uint32_t slot, unsigned class, uint32_t account)
 {
-    void *block = TP_LIKELY(thread != NULL) ? tp_heap_alloc(thread, slot, class) : NULL;
-    return TP_LIKELY(block != NULL) ? block : alloc_from_orphans(slot, class);
+    void *block = TP_LIKELY(thread != NULL) ? alloc_from_heap(thread, slot, class, account) : NULL;
+    return TP_LIKELY(block != NULL) ? block : alloc_from_orphans(slot, class, account);
 }
 
 /* A request on its way: what is taken for it, maybe under a lock. */
@@ -204,16 +51,17 @@ static void *alloc_step_take(void *argument)
 {
     struct alloc_step *step = argument;
     const struct tp_request *request = step->request;
-    if (step->class == TP_CLASS_LIMIT)
-        return alloc_large(request->slot, request->size, request->alignment, &step->is_new);
-    return alloc_class_block(step->thread, request->slot, step->class);
+    if (step->class != TP_CLASS_LIMIT)
+        return alloc_class_block(step->thread, request->slot, step->class, request->account);
+    const struct tp_large_request large = {request->slot, request->account, request->size, request->alignment};
+    return tp_large_alloc(&large, &step->is_new);
 }
 
 /* Block bytes, before there is a block. */
 static size_t alloc_step_bytes(const struct alloc_step *step)
 {
     const struct tp_request *request = step->request;
-    return step->class == TP_CLASS_LIMIT ? tp_round_up(tp_max(request->size, 1), TP_OS_PAGE)
+    return step->class == TP_CLASS_LIMIT ? tp_large_bytes(request->size)
                                          : tp_tag_classes(request->slot)->size[step->class];
 }
 
@@ -221,24 +69,51 @@ static size_t alloc_step_bytes(const struct alloc_step *step)
 static void *alloc_step_run(struct alloc_step *step)
 {
     const struct tp_request *request = step->request;
-    if (TP_LIKELY(!tp_limit_must_ask(request->slot, request->priority))) {
-        void *block = alloc_step_take(step);
-        if (TP_LIKELY(block != NULL) || !tp_limit_must_ask(request->slot, request->priority))
-            return block;
+    void *block = NULL;
+    if (TP_LIKELY(!tp_limit_must_ask(request->slot, request->priority)))
+        block = alloc_step_take(step);
+    if (block == NULL && tp_limit_must_ask(request->slot, request->priority))
+        block = tp_limit_take(request->slot, alloc_step_bytes(step), request->priority, alloc_step_take, step);
+    if (block == NULL)
+        errno = ENOMEM;
+    return block;
+}
+
+static struct alloc_step alloc_step_begin(struct tp_thread *thread, const struct tp_request *request)
+{
+    unsigned class = alloc_class(request->slot, request->size, request->alignment);
+    return (struct alloc_step){thread, request, class, false};
+}
+
+/* The charge comes first, and goes back where there is no block (Q3). */
+static void *alloc_step_run_charged(struct alloc_step *step)
+{
+    const struct tp_request *request = step->request;
+    unsigned region = tp_tags[request->slot].region;
+    size_t bytes = alloc_step_bytes(step);
+    if (!tp_quota_charge(request->account, region, bytes)) {
+        errno = EDQUOT;
+        return NULL;
     }
-    return tp_limit_take(request->slot, alloc_step_bytes(step), request->priority, alloc_step_take, step);
+    void *block = alloc_step_run(step);
+    if (block == NULL)
+        tp_quota_uncharge(request->account, region, bytes);
+    return block;
+}
+
+static void *alloc_step_finish(const struct alloc_step *step, void *block)
+{
+    if (block != NULL && (step->request->flags & TP_ALLOC_ZERO) != 0 && !step->is_new)
+        memset(block, 0, alloc_step_bytes(step));
+    return block;
 }
 
 void *tp_alloc_requested(struct tp_thread *thread, const struct tp_request *request)
 {
-    struct alloc_step step = {thread, request, alloc_class(request->slot, request->size, request->alignment), false};
+    struct alloc_step step = alloc_step_begin(thread, request);
     tp_fork_note_slow_call();
-    void *block = alloc_step_run(&step);
-    if (block == NULL)
-        errno = ENOMEM;
-    else if ((request->flags & TP_ALLOC_ZERO) != 0 && !step.is_new)
-        memset(block, 0, alloc_step_bytes(&step));
-    return block;
+    bool is_charged = request->account != TP_ACCOUNT_NONE;
+    return alloc_step_finish(&step, is_charged ? alloc_step_run_charged(&step) : alloc_step_run(&step));
 }
 
 void *tp_alloc(struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment)
@@ -284,14 +159,26 @@ static struct tp_page *block_page_or_stop(const void *p)
     tp_stop(in_pool ? TP_CALLER_INVALID : TP_CALLER_NO_POOL, (uintptr_t)p, 0, 0, p, 0);
 }
 
+static void block_info_large(struct tp_block_info *info)
+{
+    info->size = info->page->large_size;
+    info->account = info->page->account;
+}
+
+static void block_info_side(struct tp_block_info *info, struct tp_side side)
+{
+    info->slot = side.slot;
+    info->account = side.slot != TAGPOOL_SEGMENT_NO_SLOT ? side.account : TP_ACCOUNT_NONE;
+}
+
 /* What is known of a block by its place alone. */
 static struct tp_block_info block_info(struct tp_page *page, uint32_t index)
 {
-    struct tp_block_info info = {page, page->block_size, page->slot};
+    struct tp_block_info info = {page, page->block_size, page->slot, index, TP_ACCOUNT_NONE};
     if (page->state == TP_UNIT_LARGE)
-        info.size = page->large_size;
+        block_info_large(&info);
     else if (tp_page_is_mixed(page))
-        info.slot = tp_heap_side_peek(page, index);
+        block_info_side(&info, tp_heap_side_peek(page, index));
     return info;
 }
 
@@ -301,7 +188,7 @@ struct tp_block_info tp_block_look_up(const void *block)
     if (page->state != TP_UNIT_LARGE)
         return block_info(page, tp_page_index(page, block));
     if (block != page->start)
-        stop_middle(page, block);
+        tp_large_stop_middle(page, block);
     return block_info(page, 0);
 }
 
@@ -320,8 +207,55 @@ bool tp_block_find(const void *block, struct tp_block_info *info)
 bool tp_block_resize(const struct tp_block_info *info, size_t size)
 {
     if (info->page->state == TP_UNIT_LARGE)
-        return size > TP_CLASS_MAX_SIZE && resize_large(info->page, size);
+        return size > TP_CLASS_MAX_SIZE && tp_large_resize(info->page, size);
     return size <= info->size && (size >= info->size / 2 || info->size <= 64);
+}
+
+/* --- move ----------------------------------------------------------------------------------------------------- */
+
+/* Nobody is charged for the block any more: its account pays for another one. */
+static void block_forget_account(const struct tp_block_info *info)
+{
+    if (info->page->state == TP_UNIT_LARGE)
+        info->page->account = TP_ACCOUNT_NONE;
+    else
+        tp_poke(&info->page->side[info->index].account, (uint16_t)TP_ACCOUNT_NONE);
+}
+
+/* A block in place of one of the same kind that is charged: the charge goes with it, and only the difference is asked for. */
+static void *block_replace_charged(struct tp_thread *thread, const struct tp_block_info *info,
+                                   const struct tp_request *request)
+{
+    struct alloc_step step = alloc_step_begin(thread, request);
+    size_t bytes = alloc_step_bytes(&step), before = info->size;
+    unsigned region = info->page->region;
+    tp_fork_note_slow_call();
+    if (bytes > before && !tp_quota_charge_more(info->account, region, bytes - before)) {
+        errno = EDQUOT;
+        return NULL;
+    }
+    void *block = alloc_step_run(&step);
+    if (block != NULL)
+        block_forget_account(info);
+    if (block != NULL && bytes < before)
+        tp_quota_charge_less(info->account, region, before - bytes);
+    if (block == NULL && bytes > before)
+        tp_quota_charge_less(info->account, region, bytes - before);
+    return block;
+}
+
+void *tp_block_move(struct tp_thread *thread, void *old, const struct tp_block_info *info,
+                    const struct tp_request *request)
+{
+    struct tp_request charged = *request;
+    charged.account = info->account;
+    bool is_replaced = info->account != TP_ACCOUNT_NONE && info->page->region == tp_tags[request->slot].region;
+    void *block = is_replaced ? block_replace_charged(thread, info, &charged) : tp_alloc_requested(thread, &charged);
+    if (block == NULL)
+        return NULL;
+    memcpy(block, old, tp_min(request->size, info->size));
+    tp_free_slow(old);
+    return block;
 }
 
 /* --- free ----------------------------------------------------------------------------------------------------- */
@@ -329,20 +263,22 @@ bool tp_block_resize(const struct tp_block_info *info, size_t size)
 /* One block less, in the books of the thread that frees it. */
 static void free_count(struct tp_thread *thread, uint32_t slot, const struct tp_page *page)
 {
-    bool near = free_begin(slot);
+    bool near = tp_limit_free_begin(slot);
     if (thread == NULL)
         tp_account_free_direct(slot, page->block_size);
     else
         tp_account_free(thread, slot, page->block_size);
-    free_end(near, slot, page->block_size);
+    tp_limit_free_end(near, slot, page->block_size);
 }
 
 /* A block of a mixed page leaves its slot. */
 static void free_mixed(struct tp_thread *thread, struct tp_page *page, uint32_t index, const void *p)
 {
-    uint32_t slot = tp_heap_side_take(page, index, p);
-    free_count(thread, slot, page);
-    tp_limit_shrink(&tp_tags[slot].meter, page->block_size);
+    struct tp_side side = tp_heap_side_take(page, index, p);
+    free_count(thread, side.slot, page);
+    tp_limit_shrink(&tp_tags[side.slot].meter, page->block_size);
+    if (side.account != TP_ACCOUNT_NONE)
+        tp_quota_uncharge(side.account, page->region, page->block_size);
 }
 
 static void free_own(struct tp_thread *thread, struct tp_page *page, void *p)
@@ -352,9 +288,9 @@ static void free_own(struct tp_thread *thread, struct tp_page *page, void *p)
     if (tp_page_is_mixed(page)) {
         free_mixed(thread, page, index, p);
     } else {
-        bool near = free_begin(page->slot);
+        bool near = tp_limit_free_begin(page->slot);
         tp_page_count_free(page);
-        free_end(near, page->slot, page->block_size);
+        tp_limit_free_end(near, page->slot, page->block_size);
     }
     tp_heap_put(page, p, p, 1);
 }
@@ -378,7 +314,7 @@ static void free_block(void *p)
     struct tp_thread *thread = tp_thread_self();
     struct tp_page *page = block_page_or_stop(p);
     if (page->state == TP_UNIT_LARGE)
-        free_large(page, p);
+        tp_large_free(page, p);
     else if (thread != NULL && tp_peek(&page->owner) == thread->id)
         free_own(thread, page, p);
     else

@@ -15,13 +15,14 @@ enum tp_alloc_flag {
 
 struct tp_request {
     uint32_t slot;
-    uint32_t flags; /* enum tp_alloc_flag */
+    uint32_t flags;   /* enum tp_alloc_flag */
+    uint32_t account; /* quota account to be charged, or TP_ACCOUNT_NONE */
     enum tp_priority priority;
     size_t size;
     size_t alignment; /* a power of two, at least 16 */
 };
 
-/* A block as requested, counted; NULL with errno.  `thread` may be NULL. */
+/* A block as requested, counted; NULL with errno ENOMEM or EDQUOT.  `thread` may be NULL. */
 void *tp_alloc_requested(struct tp_thread *thread, const struct tp_request *request);
 
 /*
@@ -47,6 +48,8 @@ struct tp_block_info {
     struct tp_page *page;
     size_t size;
     uint32_t slot;
+    uint32_t index;   /* within a page of blocks */
+    uint32_t account; /* quota account it is charged to, or TP_ACCOUNT_NONE */
 };
 struct tp_block_info tp_block_look_up(const void *block);
 
@@ -58,5 +61,9 @@ bool tp_block_find(const void *block, struct tp_block_info *info);
  * would be more than twice as long as needed.
  */
 bool tp_block_resize(const struct tp_block_info *info, size_t size);
+
+/* Another block, with the contents and the quota account of a live one, which is freed; NULL leaves that as it was. */
+void *tp_block_move(struct tp_thread *thread, void *old, const struct tp_block_info *info,
+                    const struct tp_request *request);
 
 #endif

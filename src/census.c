@@ -56,6 +56,7 @@ static int census_check_format(const struct tagpool_segment_header *header)
     if (header->version != TAGPOOL_SEGMENT_VERSION || header->header_size != sizeof(*header) ||
         header->slot_size != sizeof(struct tagpool_segment_slot) ||
         header->tally_size != sizeof(struct tagpool_segment_tally) ||
+        header->quota_size != sizeof(struct tagpool_segment_quota) ||
         header->row_size != sizeof(struct tagpool_segment_row))
         return -EPROTONOSUPPORT;
     return 0;
@@ -73,9 +74,11 @@ int tp_census_open(struct tp_census_view *view, const void *segment, size_t size
     if (error != 0)
         return error;
 
-    if (header.file_size > size || header.slot_count > TP_CENSUS_MAX_SLOTS || header.row_count > TP_CENSUS_MAX_ROWS ||
+    if (header.file_size > size || header.slot_count > TP_CENSUS_MAX_SLOTS ||
+        header.quota_count > TP_CENSUS_MAX_SLOTS || header.row_count > TP_CENSUS_MAX_ROWS ||
         !census_table_fits(header.slots_offset, header.slot_count, sizeof(struct tagpool_segment_slot), size) ||
         !census_table_fits(header.tallies_offset, header.tally_count, sizeof(struct tagpool_segment_tally), size) ||
+        !census_table_fits(header.quotas_offset, header.quota_count, sizeof(struct tagpool_segment_quota), size) ||
         !census_table_fits(header.rows_offset, header.row_count, sizeof(struct tagpool_segment_row), size))
         return -EBADMSG;
 
@@ -83,9 +86,11 @@ int tp_census_open(struct tp_census_view *view, const void *segment, size_t size
     view->header = segment;
     view->slots = (const void *)(base + header.slots_offset);
     view->tallies = (const void *)(base + header.tallies_offset);
+    view->quotas = (const void *)(base + header.quotas_offset);
     view->rows = (const void *)(base + header.rows_offset);
     view->slot_count = header.slot_count;
     view->tally_count = header.tally_count;
+    view->quota_count = header.quota_count;
     view->row_count = header.row_count;
     memcpy(view->class_size, header.class_size, sizeof(view->class_size));
     return 0;
@@ -94,6 +99,11 @@ int tp_census_open(struct tp_census_view *view, const void *segment, size_t size
 uint32_t tp_census_slot_limit(const struct tp_census_view *view)
 {
     return (uint32_t)census_min(census_load32(&view->header->slots_used_total), view->slot_count);
+}
+
+uint32_t tp_census_quota_limit(const struct tp_census_view *view)
+{
+    return (uint32_t)census_min(census_load32(&view->header->quotas_used_total), view->quota_count);
 }
 
 /* ---- one pass ---- */

@@ -28,10 +28,12 @@ struct tp_census_view {
     const struct tagpool_segment_header *header;
     const struct tagpool_segment_slot *slots;
     const struct tagpool_segment_tally *tallies;
+    const struct tagpool_segment_quota *quotas;
     const struct tagpool_segment_row *rows;
     uint64_t row_count;
     uint32_t slot_count;
     uint32_t tally_count;
+    uint32_t quota_count;
     uint32_t class_size[TAGPOOL_SEGMENT_TABLES][TAGPOOL_SEGMENT_CLASSES];
 };
 
@@ -61,6 +63,9 @@ int tp_census_open(struct tp_census_view *view, const void *segment, size_t size
 
 /* One more than the highest slot that can be in use now. */
 uint32_t tp_census_slot_limit(const struct tp_census_view *view);
+
+/* One more than the highest quota account that can be in use now. */
+uint32_t tp_census_quota_limit(const struct tp_census_view *view);
 
 /* Sum up slots [first_slot, first_slot + slot_count) into sums[0..slot_count).  Slots not in use give zeros. */
 void tp_census_sum(const struct tp_census_view *view, uint32_t first_slot, uint32_t slot_count,

@@ -6,6 +6,7 @@
 #include "mail.h"
 #include "metadata.h"
 #include "os.h"
+#include "quota.h"
 #include "span.h"
 
 #include <pthread.h>
@@ -52,16 +53,26 @@ void tp_fork_init(void)
 static void fork_inherit_mixed(const struct tp_page *page)
 {
     for (uint32_t index = 0; index < page->carved; index++) {
-        uint32_t slot = tp_heap_side_peek(page, index);
-        if (slot != TAGPOOL_SEGMENT_NO_SLOT)
-            tp_account_alloc(tp_thread_orphans, slot, page->block_size);
+        struct tp_side side = tp_heap_side_peek(page, index);
+        if (side.slot == TAGPOOL_SEGMENT_NO_SLOT)
+            continue;
+        tp_account_alloc(tp_thread_orphans, side.slot, page->block_size);
+        if (side.account != TP_ACCOUNT_NONE)
+            tp_quota_inherit(side.account, page->region, page->block_size);
     }
+}
+
+static void fork_inherit_large(const struct tp_page *page)
+{
+    tp_account_alloc_direct(page->slot, page->large_size);
+    if (page->account != TP_ACCOUNT_NONE)
+        tp_quota_inherit(page->account, page->region, page->large_size);
 }
 
 static void fork_inherit_page(struct tp_page *page)
 {
     if (page->state == TP_UNIT_LARGE)
-        tp_account_alloc_direct(page->slot, page->large_size);
+        fork_inherit_large(page);
     else if (page->state == TP_UNIT_BLOCKS && tp_page_is_mixed(page))
         fork_inherit_mixed(page);
     else if (page->state == TP_UNIT_BLOCKS)
@@ -106,6 +117,7 @@ void tp_fork_adopt(void)
     tp_limit_adopt();
     for (unsigned region = 0; region < TAGPOOL_SEGMENT_REGIONS; region++)
         fork_inherit_region(region, consistent);
+    tp_quota_settle();
     fork_calls_left = FORK_SLOW_CALLS;
 }
 

@@ -471,7 +471,13 @@ static void *heap_pop(struct tp_heap *heap, unsigned class, struct tp_page **fro
 
 /* --- mixed pages ---------------------------------------------------------------------------------------------- */
 
-static void *heap_alloc_mixed(struct tp_thread *thread, uint32_t slot, unsigned class)
+static void heap_side_give(struct tp_side *side, uint32_t slot, uint32_t account)
+{
+    tp_poke(&side->account, (uint16_t)account);
+    tp_poke(&side->slot, (uint16_t)slot);
+}
+
+static void *heap_alloc_mixed(struct tp_thread *thread, uint32_t slot, unsigned class, uint32_t account)
 {
     struct tp_page *page;
     struct tp_heap *mixed = heap_mixed(thread, (enum tp_layout)tp_tags[slot].layout);
@@ -483,35 +489,40 @@ static void *heap_alloc_mixed(struct tp_thread *thread, uint32_t slot, unsigned 
         tp_limit_shrink(&tp_tags[slot].meter, size);
         return NULL;
     }
-    tp_poke(&page->side[tp_page_index(page, block)], (uint16_t)slot);
+    heap_side_give(&page->side[tp_page_index(page, block)], slot, account);
     tp_account_alloc(thread, slot, page->block_size);
     return block;
 }
 
-uint32_t tp_heap_side_peek(const struct tp_page *page, uint32_t index)
+struct tp_side tp_heap_side_peek(const struct tp_page *page, uint32_t index)
 {
-    uint16_t slot = tp_peek(&page->side[index]);
-    return slot & SIDE_FREED ? TAGPOOL_SEGMENT_NO_SLOT : slot;
+    struct tp_side side = {tp_peek(&page->side[index].slot), tp_peek(&page->side[index].account)};
+    if ((side.slot & SIDE_FREED) != 0)
+        side.slot = TAGPOOL_SEGMENT_NO_SLOT;
+    return side;
 }
 
-uint32_t tp_heap_side_take(struct tp_page *page, uint32_t index, const void *p)
+struct tp_side tp_heap_side_take(struct tp_page *page, uint32_t index, const void *p)
 {
-    uint16_t slot = tp_peek(&page->side[index]);
-    uint32_t tag = tp_tags[slot & ~SIDE_FREED].tag;
-    if (TP_UNLIKELY(slot == TAGPOOL_SEGMENT_NO_SLOT))
+    struct tp_side side = {tp_peek(&page->side[index].slot), tp_peek(&page->side[index].account)};
+    uint32_t tag = tp_tags[side.slot & ~SIDE_FREED].tag;
+    if (TP_UNLIKELY(side.slot == TAGPOOL_SEGMENT_NO_SLOT))
         tp_stop(TP_CALLER_INVALID, (uintptr_t)p, 0, 0, p, 0);
-    if (TP_UNLIKELY((slot & SIDE_FREED) != 0))
+    if (TP_UNLIKELY((side.slot & SIDE_FREED) != 0))
         tp_stop(TP_CALLER_FREED_TWICE, 0, tag, (uintptr_t)p, p, tag);
-    tp_poke(&page->side[index], (uint16_t)(slot | SIDE_FREED));
-    return slot;
+    tp_poke(&page->side[index].slot, (uint16_t)(side.slot | SIDE_FREED));
+    return side;
 }
 
-/* The mark stays until the block is given out again: a second free is told from a first by it. */
+/*
+ * The mark stays until the block is given out again: a second free is told from a first by it.  Charged blocks come from
+ * mixed pages always, so they prove nothing.
+ */
 static void heap_side_note_put(struct tp_page *page, const void *block)
 {
-    uint32_t slot = page->side[tp_page_index(page, block)] & ~SIDE_FREED;
-    struct tp_heap *heap = page->heap->thread->slots[slot].heap;
-    if (heap != NULL && heap->mixed_live[page->class] > 0)
+    const struct tp_side *side = &page->side[tp_page_index(page, block)];
+    struct tp_heap *heap = page->heap->thread->slots[side->slot & ~SIDE_FREED].heap;
+    if (heap != NULL && heap->mixed_live[page->class] > 0 && side->account == TP_ACCOUNT_NONE)
         heap->mixed_live[page->class]--;
 }
 
@@ -570,7 +581,7 @@ void *tp_heap_alloc_warm(struct tp_heap *heap, unsigned class)
 {
     if (TP_LIKELY(heap->owned >> class & 1))
         return heap_alloc_owned(heap, class);
-    void *block = heap_alloc_mixed(heap->thread, heap->slot, class);
+    void *block = heap_alloc_mixed(heap->thread, heap->slot, class, TP_ACCOUNT_NONE);
     if (block != NULL)
         heap_note_mixed(heap, class);
     return block;
@@ -583,7 +594,12 @@ void *tp_heap_alloc(struct tp_thread *thread, uint32_t slot, unsigned class)
         heap = heap_once_warm(thread, slot);
     if (heap != NULL && TP_UNLIKELY(heap->armed != tp_limit_is_near(slot)))
         heap_arm(heap, !heap->armed);
-    return heap != NULL ? tp_heap_alloc_warm(heap, class) : heap_alloc_mixed(thread, slot, class);
+    return heap != NULL ? tp_heap_alloc_warm(heap, class) : heap_alloc_mixed(thread, slot, class, TP_ACCOUNT_NONE);
+}
+
+void *tp_heap_alloc_charged(struct tp_thread *thread, uint32_t slot, unsigned class, uint32_t account)
+{
+    return heap_alloc_mixed(thread, slot, class, account);
 }
 
 /* Another call will want a page of this class soon, unless keeping it costs much. */

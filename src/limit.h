@@ -72,6 +72,21 @@ void *tp_limit_take(uint32_t slot, size_t bytes, enum tp_priority priority, void
 void tp_limit_give_begin(void);
 void tp_limit_give_end(uint32_t slot, size_t bytes);
 
+/* Near a limit a free is counted together with what is held (M2). */
+TP_INLINE bool tp_limit_free_begin(uint32_t slot)
+{
+    bool near = tp_limit_is_near(slot);
+    if (TP_UNLIKELY(near))
+        tp_limit_give_begin();
+    return near;
+}
+
+TP_INLINE void tp_limit_free_end(bool near, uint32_t slot, size_t bytes)
+{
+    if (TP_UNLIKELY(near))
+        tp_limit_give_end(slot, bytes);
+}
+
 /* What can be freed without harm when a limit is reached; called without a lock. */
 extern void (*tp_limit_relief)(uint32_t slot);
 

@@ -577,7 +577,7 @@ static void keeper_adopt(struct tp_thread *self)
         keeper_inherit(self, state);
 }
 
-static const struct tp_thread_keeper lookaside_keeper = {keeper_end, keeper_adopt};
+static struct tp_thread_keeper lookaside_keeper = {.end = keeper_end, .adopt = keeper_adopt};
 
 /* --- flush, statistics, scan ---------------------------------------------------------------------------------- */
 
@@ -692,7 +692,7 @@ static void lookaside_fill(struct tp_lookaside *state, tagpool_lookaside_t *list
 static void lookaside_register(struct tp_lookaside *state)
 {
     tp_lock(TP_LOCK_LOOKASIDE);
-    tp_thread_keeper = &lookaside_keeper;
+    tp_thread_add_keeper(&lookaside_keeper);
     tp_limit_relief = relief;
     state->scan = lookaside_scans;
     state->next = lookaside_lists;

@@ -47,6 +47,15 @@ struct tp_block {
     struct tp_block *next;
 };
 
+/* The number of no quota account. */
+#define TP_ACCOUNT_NONE 0u
+
+/* What a mixed page knows of a block. */
+struct tp_side {
+    uint16_t slot;    /* marked where the block is free; TAGPOOL_SEGMENT_NO_SLOT: never given out */
+    uint16_t account; /* quota account it is charged to, or TP_ACCOUNT_NONE */
+};
+
 enum tp_unit_state {
     TP_UNIT_UNUSED = 0, /* never given out */
     TP_UNIT_CLEAN,      /* first unit of a free run that reads as zero and costs no memory */
@@ -81,7 +90,8 @@ struct tp_page {
     uint8_t touched_pages; /* of this unit, while it was somebody's before: OS pages that have memory */
     uint32_t capacity;  /* blocks there can be */
     uint32_t units;     /* of the page, the large block, or the free run that begins (or ends) here */
-    uint16_t *side;     /* mixed pages: slot of each block, marked where it is free */
+    uint16_t account;   /* quota account of a large block */
+    struct tp_side *side; /* mixed pages: whose each block is */
     size_t large_size;  /* block bytes of a large block */
     uint64_t freed_ms;  /* when a free run became free */
 };

@@ -12,6 +12,7 @@
 struct tagpool_segment_header *tp_segment;
 struct tagpool_segment_slot *tp_segment_slots;
 struct tagpool_segment_tally *tp_segment_tallies;
+struct tagpool_segment_quota *tp_segment_quotas;
 
 /* Read by calls that come before the first one is through. */
 static const struct tagpool_segment_control segment_control_none;
@@ -20,7 +21,8 @@ const struct tagpool_segment_control *tp_segment_control = &segment_control_none
 /* The tables' places in the file.  Rows come last: their number depends on the machine. */
 #define SEGMENT_SLOTS_AT ((size_t)2 * TAGPOOL_SEGMENT_PAGE)
 #define SEGMENT_TALLIES_AT (SEGMENT_SLOTS_AT + TP_SLOT_COUNT * sizeof(struct tagpool_segment_slot))
-#define SEGMENT_ROWS_AT (SEGMENT_TALLIES_AT + TP_TALLY_COUNT * sizeof(struct tagpool_segment_tally))
+#define SEGMENT_QUOTAS_AT (SEGMENT_TALLIES_AT + TP_TALLY_COUNT * sizeof(struct tagpool_segment_tally))
+#define SEGMENT_ROWS_AT (SEGMENT_QUOTAS_AT + TP_QUOTA_COUNT * sizeof(struct tagpool_segment_quota))
 
 static size_t segment_size;
 static int segment_fd = -1;  /* between creation and publication */
@@ -31,6 +33,7 @@ static uint32_t segment_owner; /* the process that may unlink the name */
 static char segment_path[64];
 static size_t segment_slots_ready;
 static size_t segment_tallies_ready;
+static size_t segment_quotas_ready;
 static size_t segment_rows_first[TAGPOOL_SEGMENT_REGIONS];
 static size_t segment_rows_end[TAGPOOL_SEGMENT_REGIONS];
 
@@ -42,6 +45,7 @@ static void segment_place(char *base)
     tp_segment_control = (const struct tagpool_segment_control *)(base + TAGPOOL_SEGMENT_PAGE);
     tp_segment_slots = (struct tagpool_segment_slot *)(base + SEGMENT_SLOTS_AT);
     tp_segment_tallies = (struct tagpool_segment_tally *)(base + SEGMENT_TALLIES_AT);
+    tp_segment_quotas = (struct tagpool_segment_quota *)(base + SEGMENT_QUOTAS_AT);
     tp_space.rows = (struct tagpool_segment_row *)(base + SEGMENT_ROWS_AT);
     tp_space.row_bias = (uintptr_t)tp_space.rows - ((uintptr_t)tp_space.pages >> TP_PAGE_ROW_SHIFT);
 }
@@ -63,6 +67,9 @@ static void segment_fill_header(struct tagpool_segment_header *header, size_t un
     header->tally_size = sizeof(struct tagpool_segment_tally);
     header->tally_count = TP_TALLY_COUNT;
     header->tallies_offset = SEGMENT_TALLIES_AT;
+    header->quota_size = sizeof(struct tagpool_segment_quota);
+    header->quota_count = TP_QUOTA_COUNT;
+    header->quotas_offset = SEGMENT_QUOTAS_AT;
     header->row_size = sizeof(struct tagpool_segment_row);
     header->unit_shift = TP_UNIT_SHIFT;
     header->rows_offset = SEGMENT_ROWS_AT;
@@ -159,28 +166,31 @@ int tp_segment_rows_ready(unsigned region, size_t from, size_t to)
     return 0;
 }
 
+/* A table whose parts are used from its first row on. */
+static int segment_table_ready(void *table, size_t row_size, size_t count, size_t *ready)
+{
+    if (count <= *ready)
+        return 0;
+    size_t target = tp_round_up(count * row_size, TAGPOOL_SEGMENT_PAGE) / row_size;
+    int error = segment_ready((char *)table + *ready * row_size, (char *)table + target * row_size);
+    if (error == 0)
+        *ready = target;
+    return error;
+}
+
 int tp_segment_slots_ready(size_t count)
 {
-    if (count <= segment_slots_ready)
-        return 0;
-    size_t step = TAGPOOL_SEGMENT_PAGE / sizeof(struct tagpool_segment_slot);
-    size_t target = tp_round_up(count, step);
-    int error = segment_ready(&tp_segment_slots[segment_slots_ready], &tp_segment_slots[target]);
-    if (error == 0)
-        segment_slots_ready = target;
-    return error;
+    return segment_table_ready(tp_segment_slots, sizeof(*tp_segment_slots), count, &segment_slots_ready);
 }
 
 int tp_segment_tallies_ready(size_t count)
 {
-    if (count <= segment_tallies_ready)
-        return 0;
-    size_t step = TAGPOOL_SEGMENT_PAGE / sizeof(struct tagpool_segment_tally);
-    size_t target = tp_round_up(count, step);
-    int error = segment_ready(&tp_segment_tallies[segment_tallies_ready], &tp_segment_tallies[target]);
-    if (error == 0)
-        segment_tallies_ready = target;
-    return error;
+    return segment_table_ready(tp_segment_tallies, sizeof(*tp_segment_tallies), count, &segment_tallies_ready);
+}
+
+int tp_segment_quotas_ready(size_t count)
+{
+    return segment_table_ready(tp_segment_quotas, sizeof(*tp_segment_quotas), count, &segment_quotas_ready);
 }
 
 void tp_segment_region_used(unsigned region, size_t first, size_t used)
@@ -323,6 +333,7 @@ void tp_segment_detach(void)
     segment_published = false;
     segment_detached = true;
     segment_tallies_ready = 0;
+    segment_quotas_ready = 0;
 }
 
 /* What is ready must not fault later, used or not: it gets room in the file before the file is mapped. */
@@ -343,6 +354,9 @@ static int segment_copy_to_file(int fd)
     if (error == 0)
         error = segment_copy_part(fd, tp_segment_tallies, tp_segment_tallies + tp_segment->tallies_used_total,
                                   tp_segment_tallies + segment_tallies_ready);
+    if (error == 0)
+        error = segment_copy_part(fd, tp_segment_quotas, tp_segment_quotas + tp_segment->quotas_used_total,
+                                  tp_segment_quotas + segment_quotas_ready);
     for (unsigned i = 0; i < TAGPOOL_SEGMENT_REGIONS && error == 0; i++) {
         const struct tagpool_segment_row *first = &tp_space.rows[segment_rows_first[i]];
         error =

@@ -16,11 +16,13 @@
 
 #define TP_SLOT_COUNT 16384u
 #define TP_TALLY_COUNT 262144u
+#define TP_QUOTA_COUNT 4096u
 
 /* Bases of the mapped tables; the header and control page lie at tp_segment. */
 extern struct tagpool_segment_header *tp_segment;
 extern struct tagpool_segment_slot *tp_segment_slots;
 extern struct tagpool_segment_tally *tp_segment_tallies;
+extern struct tagpool_segment_quota *tp_segment_quotas;
 
 /* What the fast path compares: control.epoch of the file, or of private memory. */
 extern TP_HIDDEN const struct tagpool_segment_control *tp_segment_control;
@@ -41,12 +43,13 @@ void tp_segment_publish(void);
 void tp_segment_retire(void);
 
 /*
- * Have a region's rows [from, to), or the first `count` slots or tallies, ready for stores that cannot fault.  0, or a
+ * Have a region's rows [from, to), or the first `count` slots, tallies or quota accounts, ready for stores that cannot fault.  0, or a
  * negative errno when there is not even private memory for them.
  */
 int tp_segment_rows_ready(unsigned region, size_t from, size_t to);
 int tp_segment_slots_ready(size_t count);
 int tp_segment_tallies_ready(size_t count);
+int tp_segment_quotas_ready(size_t count);
 
 /* Tell readers how far a region's rows are in use. */
 void tp_segment_region_used(unsigned region, size_t first, size_t used);

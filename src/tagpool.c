@@ -6,6 +6,7 @@
 #include "census.h"
 #include "fast.h"
 #include "pool.h"
+#include "quota.h"
 #include "start.h"
 
 #include <errno.h>
@@ -53,7 +54,7 @@ void *tagpool_alloc_aligned(tagpool_kind_t kind, size_t alignment, size_t size, 
 
 /* --- flags ---------------------------------------------------------------------------------------------------- */
 
-#define FLAGS_KNOWN ((unsigned)(TAGPOOL_ZERO | TAGPOOL_LOW | TAGPOOL_HIGH))
+#define FLAGS_KNOWN ((unsigned)(TAGPOOL_ZERO | TAGPOOL_CHARGE | TAGPOOL_LOW | TAGPOOL_HIGH))
 #define FLAGS_PRIORITY ((unsigned)(TAGPOOL_LOW | TAGPOOL_HIGH))
 
 static bool flags_are_valid(unsigned flags)
@@ -73,6 +74,8 @@ static void *alloc_with_flags(struct tp_thread *thread, uint32_t slot, size_t si
         request.flags |= TP_ALLOC_ZERO;
     if ((flags & FLAGS_PRIORITY) != 0)
         request.priority = (flags & TAGPOOL_LOW) != 0 ? TP_PRIORITY_LOW : TP_PRIORITY_HIGH;
+    if ((flags & TAGPOOL_CHARGE) != 0 && thread != NULL)
+        request.account = tp_quota_index(thread->quota);
     return tp_alloc_requested(thread, &request);
 }
 
@@ -95,12 +98,8 @@ void *tagpool_realloc(void *block, size_t size)
     struct tp_block_info info = tp_block_look_up(block);
     if (tp_block_resize(&info, size))
         return block;
-    void *moved = tp_alloc(thread, info.slot, size, 16);
-    if (moved == NULL)
-        return NULL;
-    memcpy(moved, block, tp_min(size, info.size));
-    tp_free(block);
-    return moved;
+    const struct tp_request request = {.slot = info.slot, .size = size, .alignment = 16};
+    return tp_block_move(thread, block, &info, &request);
 }
 
 void tagpool_free(void *block)
@@ -272,4 +271,61 @@ int tagpool_limit_pool_state(tagpool_kind_t kind, tagpool_limit_state_t *state)
 {
     tp_thread_self();
     return pool_kind_is_valid(kind) ? limit_state(&tp_limit_pools[kind], state) : -1;
+}
+
+/* --- quota accounts ------------------------------------------------------------------------------------------- */
+
+tagpool_quota_t *tagpool_quota_create(tagpool_quota_t *parent, const char *name, const tagpool_quota_limits_t *limits)
+{
+    size_t length = name != NULL ? strnlen(name, TAGPOOL_SEGMENT_QUOTA_NAME) : 0;
+    if (length == 0 || length == TAGPOOL_SEGMENT_QUOTA_NAME) {
+        errno = EINVAL;
+        return NULL;
+    }
+    tp_start_may_publish();
+    tp_thread_self();
+    const uint64_t by_region[TAGPOOL_SEGMENT_REGIONS] = {
+        [TAGPOOL_NONPAGED] = limits != NULL ? limits->nonpaged : 0,
+        [TAGPOOL_PAGED] = limits != NULL ? limits->paged : 0,
+    };
+    struct tp_quota *quota = tp_quota_create(parent, name, by_region);
+    if (quota == NULL)
+        errno = ENOMEM;
+    return quota;
+}
+
+void tagpool_quota_destroy(tagpool_quota_t *quota)
+{
+    tp_thread_self();
+    if (quota != NULL)
+        tp_quota_destroy(quota);
+}
+
+int tagpool_quota_attach(tagpool_quota_t *quota)
+{
+    struct tp_thread *thread = tp_thread_self();
+    if (thread == NULL) {
+        errno = ENOMEM;
+        return -1;
+    }
+    tp_quota_attach(thread, quota);
+    return 0;
+}
+
+int tagpool_quota_limit(tagpool_quota_t *quota, tagpool_kind_t kind, uint64_t limit)
+{
+    if (!pool_kind_is_valid(kind))
+        return -1;
+    tp_thread_self();
+    tp_quota_set_limit(quota, kind, limit);
+    return 0;
+}
+
+int tagpool_quota_stats(const tagpool_quota_t *quota, tagpool_kind_t kind, tagpool_quota_stats_t *stats)
+{
+    if (!pool_kind_is_valid(kind))
+        return -1;
+    tp_thread_self();
+    tp_quota_read(quota, kind, stats);
+    return 0;
 }

@@ -30,7 +30,7 @@ __thread struct tp_gate *tp_gate_self = &tp_gate_nobody;
 TAGPOOL_API __thread struct tagpool_lookaside_hand **tagpool_lookaside_hands = tp_gate_nobody.hands;
 
 struct tp_thread *tp_thread_orphans;
-const struct tp_thread_keeper *tp_thread_keeper;
+static struct tp_thread_keeper *thread_keepers;
 
 static struct tp_thread *thread_free_list;
 static uint32_t thread_next_index;
@@ -106,6 +106,26 @@ void tp_gate_clear(struct tp_gate *gate)
                TP_GATE_PART * sizeof(gate->sites[0]));
 }
 
+/* --- keepers -------------------------------------------------------------------------------------------------- */
+
+static struct tp_thread_keeper *thread_keepers_first(void)
+{
+    return __atomic_load_n(&thread_keepers, __ATOMIC_ACQUIRE);
+}
+
+void tp_thread_add_keeper(struct tp_thread_keeper *keeper)
+{
+    tp_lock(TP_LOCK_THREADS);
+    const struct tp_thread_keeper *known = thread_keepers;
+    while (known != NULL && known != keeper)
+        known = known->next;
+    if (known == NULL) {
+        keeper->next = thread_keepers;
+        tp_publish(&thread_keepers, keeper);
+    }
+    tp_unlock(TP_LOCK_THREADS);
+}
+
 /* --- the end of a thread -------------------------------------------------------------------------------------- */
 
 static void thread_clear(struct tp_thread *thread)
@@ -120,8 +140,8 @@ static void thread_clear(struct tp_thread *thread)
 /* By the thread itself in its last moments, or by another one that found it gone. */
 static void thread_end(struct tp_thread *thread)
 {
-    if (tp_thread_keeper != NULL)
-        tp_thread_keeper->end(thread);
+    for (const struct tp_thread_keeper *keeper = thread_keepers_first(); keeper != NULL; keeper = keeper->next)
+        keeper->end(thread);
     tp_mail_flush(thread);
     tp_mail_collect(thread);
     tp_lock(TP_LOCK_ORPHANS);
@@ -299,6 +319,6 @@ void tp_thread_adopt(bool consistent)
         self->kernel_id = tp_os_thread_id();
         thread_fill_gate(self);
     }
-    if (tp_thread_keeper != NULL)
-        tp_thread_keeper->adopt(self);
+    for (const struct tp_thread_keeper *keeper = thread_keepers; keeper != NULL; keeper = keeper->next)
+        keeper->adopt(self);
 }

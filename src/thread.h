@@ -94,6 +94,7 @@ struct tp_thread {
     struct tp_heap *heaps; /* all of them, for the end */
     struct tp_heap *mixed[TP_LAYOUT_COUNT];
     struct tp_magazine *magazines; /* all of them, for the end */
+    struct tp_quota *quota;        /* what charged requests of this thread are charged to, or NULL */
     struct tp_parcel parcels[TP_PARCELS];
     struct tp_bag bag;
     size_t waiting; /* bytes in parcels and bag, as M3 counts them */
@@ -143,8 +144,11 @@ struct tp_thread *tp_thread_at(uint32_t index);
 struct tp_thread_keeper {
     void (*end)(struct tp_thread *thread);
     void (*adopt)(struct tp_thread *self);
+    struct tp_thread_keeper *next;
 };
-extern const struct tp_thread_keeper *tp_thread_keeper;
+
+/* Once for each keeper; later calls do nothing. */
+void tp_thread_add_keeper(struct tp_thread_keeper *keeper);
 
 int tp_thread_init(void);
 

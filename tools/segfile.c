@@ -165,11 +165,25 @@ int segfile_is_in_use(int directory, const char *name)
 
 /* ---- reading ---- */
 
-static int segfile_slot_limit(const struct segfile *file, void *context)
+static int segfile_limits(const struct segfile *file, void *context)
 {
     struct segfile_reading *reading = context;
     reading->count = tp_census_slot_limit(&file->view);
+    reading->quota_count = tp_census_quota_limit(&file->view);
     return 0;
+}
+
+/* A row that goes from one account to another while it is copied is left out. */
+static void segfile_copy_quotas(const struct segfile *file, struct segfile_reading *reading)
+{
+    for (uint32_t i = 0; i < reading->quota_count; i++) {
+        const struct tagpool_segment_quota *row = &file->view.quotas[i];
+        uint32_t sequence = __atomic_load_n(&row->sequence, __ATOMIC_ACQUIRE);
+        memcpy(&reading->quotas[i], row, sizeof(*row));
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (sequence % 2 != 0 || __atomic_load_n(&row->sequence, __ATOMIC_RELAXED) != sequence)
+            reading->quotas[i].used = 0;
+    }
 }
 
 static int segfile_fill(const struct segfile *file, void *context)
@@ -178,6 +192,7 @@ static int segfile_fill(const struct segfile *file, void *context)
     const struct tagpool_segment_header *header = file->view.header;
     tp_census_sum(&file->view, 0, reading->count, reading->sums);
     memcpy(reading->slots, file->view.slots, reading->count * sizeof(*reading->slots));
+    segfile_copy_quotas(file, reading);
     reading->flags = __atomic_load_n(&header->flags, __ATOMIC_RELAXED);
     reading->touched_bytes = __atomic_load_n(&header->touched_bytes, __ATOMIC_RELAXED);
     reading->metadata_bytes = __atomic_load_n(&header->metadata_bytes, __ATOMIC_RELAXED);
@@ -188,11 +203,12 @@ static int segfile_fill(const struct segfile *file, void *context)
 int segfile_read(const struct segfile *file, struct segfile_reading *reading)
 {
     memset(reading, 0, sizeof(*reading));
-    int error = segfile_guard(file, segfile_slot_limit, reading);
+    int error = segfile_guard(file, segfile_limits, reading);
     if (error != 0)
         return error;
     reading->slots = memory_alloc(reading->count, sizeof(*reading->slots));
     reading->sums = memory_alloc(reading->count, sizeof(*reading->sums));
+    reading->quotas = memory_alloc(reading->quota_count, sizeof(*reading->quotas));
     return segfile_guard(file, segfile_fill, reading);
 }
 
@@ -200,6 +216,7 @@ void segfile_reading_free(struct segfile_reading *reading)
 {
     free(reading->slots);
     free(reading->sums);
+    free(reading->quotas);
     memset(reading, 0, sizeof(*reading));
 }
 

@@ -30,6 +30,8 @@ struct segfile_reading {
     uint32_t count;
     struct tagpool_segment_slot *slots;
     struct tp_census_sum *sums;
+    uint32_t quota_count;
+    struct tagpool_segment_quota *quotas; /* index 0 is never used, as for slots */
     uint32_t flags;
     uint64_t touched_bytes;
     uint64_t metadata_bytes;

@@ -44,6 +44,9 @@ static void pool_fill(struct pool *pool, uint32_t index, const struct tagpool_se
     pool->diff = tp_census_live_blocks(sum);
     pool->bytes = tp_census_live_bytes(sum);
     pool->peak_bytes = sum->peak_bytes > pool->bytes ? sum->peak_bytes : pool->bytes;
+    pool->soft_bytes = slot->soft_bytes;
+    pool->hard_bytes = slot->hard_bytes;
+    pool->refused = slot->refused_total;
     pool->per_alloc = pool->diff != 0 ? pool->bytes / pool->diff : 0;
 }
 
@@ -130,6 +133,29 @@ static void accounts_fill_lookaside(struct accounts *accounts, const struct segf
     }
 }
 
+static void quota_fill(struct quota *quota, const struct segfile_reading *reading,
+                       const struct tagpool_segment_quota *row)
+{
+    memset(quota, 0, sizeof(*quota));
+    label_clean(quota->name, sizeof(quota->name), row->name, sizeof(row->name));
+    if (row->parent != 0 && row->parent < reading->quota_count)
+        label_clean(quota->parent, sizeof(quota->parent), reading->quotas[row->parent].name, sizeof(row->name));
+    memcpy(quota->held, row->held_bytes, sizeof(quota->held));
+    memcpy(quota->peak, row->peak_bytes, sizeof(quota->peak));
+    memcpy(quota->limit, row->limit_bytes, sizeof(quota->limit));
+    quota->refused = row->refused_total;
+}
+
+static void accounts_fill_quotas(struct accounts *accounts, const struct segfile_reading *reading)
+{
+    for (uint32_t i = 1; i < reading->quota_count; i++) {
+        if (!reading->quotas[i].used)
+            continue;
+        accounts->quotas = memory_grow(accounts->quotas, accounts->quota_count, sizeof(*accounts->quotas));
+        quota_fill(&accounts->quotas[accounts->quota_count++], reading, &reading->quotas[i]);
+    }
+}
+
 static void accounts_fill_totals(struct accounts *accounts, const struct segfile_reading *reading)
 {
     uint64_t tagged = accounts->tagged_bytes;
@@ -161,6 +187,7 @@ static int accounts_read(struct accounts *accounts, const struct process *proces
         label_clean(accounts->program, sizeof(accounts->program), header->program, sizeof(header->program));
         accounts_fill_pools(accounts, &reading, old);
         accounts_fill_lookaside(accounts, &reading);
+        accounts_fill_quotas(accounts, &reading);
         accounts_fill_totals(accounts, &reading);
     }
     segfile_reading_free(&reading);
@@ -181,6 +208,7 @@ static void accounts_free(struct accounts *accounts)
         free(accounts->pools[i].name);
     free(accounts->pools);
     free(accounts->lookaside);
+    free(accounts->quotas);
 }
 
 /* ---- the snapshot ---- */

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <tagpool/segment.h>
 
 enum pool_kind { POOL_NONPAGED = 0, POOL_PAGED = 1 }; /* as in a segment's slots */
 
@@ -33,6 +34,9 @@ struct pool {
     uint64_t bytes;
     uint64_t peak_bytes;
     uint64_t per_alloc; /* bytes / diff, 0 when diff is 0 */
+    uint64_t soft_bytes; /* limits; 0: none */
+    uint64_t hard_bytes;
+    uint64_t refused;
     struct pool_change change;
 };
 
@@ -47,6 +51,16 @@ struct lookaside {
     uint64_t allocate_misses;
     uint64_t total_frees;
     uint64_t free_misses;
+};
+
+/* One quota account; numbers by kind, a limit of 0 is none. */
+struct quota {
+    char name[80];
+    char parent[80]; /* empty: none */
+    uint64_t held[TAGPOOL_SEGMENT_REGIONS];
+    uint64_t peak[TAGPOOL_SEGMENT_REGIONS];
+    uint64_t limit[TAGPOOL_SEGMENT_REGIONS];
+    uint64_t refused;
 };
 
 /* One process.  rss + untouched = tagged + allocator + other. */
@@ -69,6 +83,8 @@ struct accounts {
     size_t pool_count;
     struct lookaside *lookaside;
     size_t lookaside_count;
+    struct quota *quotas;
+    size_t quota_count;
 };
 
 struct snapshot {

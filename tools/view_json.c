@@ -1,8 +1,12 @@
 /*
  * [{"pid":N,"program":S,"rss":N,"pools":[{"tag":S,"type":"Paged"|"Nonp","name":S,"allocs":N,"frees":N,"diff":N,
- *   "bytes":N,"peak_bytes":N,"per_alloc":N}],
+ *   "bytes":N,"peak_bytes":N,"per_alloc":N,"soft_limit":N,"hard_limit":N,"refused":N}],
  *   "lookaside":[{"tag":S,"type":S,"size":N,"depth":N,"maximum_depth":N,"total_allocates":N,"allocate_misses":N,
- *   "total_frees":N,"free_misses":N}]}]
+ *   "total_frees":N,"free_misses":N}],
+ *   "quotas":[{"name":S,"parent":S|null,"paged_bytes":N,"paged_peak":N,"paged_limit":N,"nonpaged_bytes":N,
+ *   "nonpaged_peak":N,"nonpaged_limit":N,"refused":N}]}]
+ *
+ * A limit of 0 is none.
  *
  * Tags are bytes, not text: those above 0x7f are written as the characters U+0080 to U+00FF, so that none is lost.
  */
@@ -86,6 +90,9 @@ static void json_put_pool(FILE *out, const struct pool *pool)
     json_put_number(out, "bytes", pool->bytes);
     json_put_number(out, "peak_bytes", pool->peak_bytes);
     json_put_number(out, "per_alloc", pool->per_alloc);
+    json_put_number(out, "soft_limit", pool->soft_bytes);
+    json_put_number(out, "hard_limit", pool->hard_bytes);
+    json_put_number(out, "refused", pool->refused);
     fputc('}', out);
 }
 
@@ -99,6 +106,25 @@ static void json_put_lookaside(FILE *out, const struct lookaside *list)
     json_put_number(out, "allocate_misses", list->allocate_misses);
     json_put_number(out, "total_frees", list->total_frees);
     json_put_number(out, "free_misses", list->free_misses);
+    fputc('}', out);
+}
+
+static void json_put_quota(FILE *out, const struct quota *quota)
+{
+    fputs("{\"name\":", out);
+    json_put_text(out, quota->name);
+    fputs(",\"parent\":", out);
+    if (quota->parent[0] != '\0')
+        json_put_text(out, quota->parent);
+    else
+        fputs("null", out);
+    json_put_number(out, "paged_bytes", quota->held[1]);
+    json_put_number(out, "paged_peak", quota->peak[1]);
+    json_put_number(out, "paged_limit", quota->limit[1]);
+    json_put_number(out, "nonpaged_bytes", quota->held[0]);
+    json_put_number(out, "nonpaged_peak", quota->peak[0]);
+    json_put_number(out, "nonpaged_limit", quota->limit[0]);
+    json_put_number(out, "refused", quota->refused);
     fputc('}', out);
 }
 
@@ -118,6 +144,11 @@ static void json_put_process(FILE *out, const struct accounts *accounts, const s
     for (size_t i = 0; i < accounts->lookaside_count; i++) {
         fputs(i > 0 ? ",\n  " : "\n  ", out);
         json_put_lookaside(out, &accounts->lookaside[i]);
+    }
+    fputs("],\"quotas\":[", out);
+    for (size_t i = 0; i < accounts->quota_count; i++) {
+        fputs(i > 0 ? ",\n  " : "\n  ", out);
+        json_put_quota(out, &accounts->quotas[i]);
     }
     fputs("]}", out);
     free(pools);

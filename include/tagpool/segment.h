@@ -5,6 +5,7 @@
  *   offset 4096     struct tagpool_segment_control       one OS page, written by tools
  *   slots_offset    struct tagpool_segment_slot[]        a row for each (tag, kind)
  *   tallies_offset  struct tagpool_segment_tally[]       a row for each (thread, slot) that needs one
+ *   quotas_offset   struct tagpool_segment_quota[]       a row for each quota account; the first is never used
  *   rows_offset     struct tagpool_segment_row[]         a row for each 64 KiB unit of pool memory
  *
  * The file lies in /dev/shm as tagpool.UID.PID (with .NONCE behind it where that
@@ -32,7 +33,7 @@
 #include <stdint.h>
 
 #define TAGPOOL_SEGMENT_MAGIC UINT64_C(0x314c4f4f50474154) /* "TAGPOOL1" */
-#define TAGPOOL_SEGMENT_VERSION 1u
+#define TAGPOOL_SEGMENT_VERSION 2u
 #define TAGPOOL_SEGMENT_DIR "/dev/shm"
 #define TAGPOOL_SEGMENT_PREFIX "tagpool."
 
@@ -88,6 +89,9 @@ struct tagpool_segment_header {
     uint32_t tally_size;
     uint32_t tally_count;
     uint64_t tallies_offset;
+    uint32_t quota_size;
+    uint32_t quota_count;
+    uint64_t quotas_offset;
     uint32_t row_size;
     uint32_t unit_shift; /* 16: a row stands for 64 KiB */
     uint64_t rows_offset;
@@ -104,6 +108,8 @@ struct tagpool_segment_header {
     uint32_t flags;      /* enum tagpool_segment_flag */
     uint32_t slots_used_total;
     uint32_t tallies_used_total;
+    uint32_t quotas_used_total;
+    uint32_t reserved0;
     struct tagpool_segment_region region[TAGPOOL_SEGMENT_REGIONS]; /* by kind: 0 nonpaged, 1 paged */
 
     uint64_t touched_bytes;  /* pool memory that the OS has not got back: under blocks, between them, and free */
@@ -184,6 +190,21 @@ struct tagpool_segment_tally {
     uint64_t reserved[3];
 };
 
+/* A quota account.  Numbers are by kind; a limit of 0 is none. */
+#define TAGPOOL_SEGMENT_QUOTA_NAME 64u
+struct tagpool_segment_quota {
+    uint32_t used;     /* 0: not in use (all else is meaningless) */
+    uint32_t parent;   /* the row of the account above it; 0: none */
+    uint32_t sequence; /* odd while the row goes to another account */
+    uint32_t reserved0;
+    uint64_t limit_bytes[TAGPOOL_SEGMENT_REGIONS];
+    uint64_t held_bytes[TAGPOOL_SEGMENT_REGIONS]; /* charged now, here and below */
+    uint64_t peak_bytes[TAGPOOL_SEGMENT_REGIONS];
+    uint64_t refused_total; /* requests that this account's limit refused */
+    uint64_t reserved1[15];
+    char name[TAGPOOL_SEGMENT_QUOTA_NAME]; /* NUL-terminated */
+};
+
 /*
  * id = generation << 32 | slot << 16 | table << 8 | class.  A slot of TAGPOOL_SEGMENT_NO_SLOT: nothing to
  * count here (a new unit, one that tallies account for, or the inner part of a larger page).
@@ -203,6 +224,7 @@ _Static_assert(sizeof(struct tagpool_segment_header) <= TAGPOOL_SEGMENT_PAGE, "t
 _Static_assert(sizeof(struct tagpool_segment_control) <= TAGPOOL_SEGMENT_PAGE, "the control page is one OS page");
 _Static_assert(sizeof(struct tagpool_segment_slot) == 256, "ABI");
 _Static_assert(sizeof(struct tagpool_segment_tally) == 64, "ABI");
+_Static_assert(sizeof(struct tagpool_segment_quota) == 256, "ABI");
 _Static_assert(sizeof(struct tagpool_segment_row) == 64, "ABI");
 
 #endif

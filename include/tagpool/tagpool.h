@@ -67,11 +67,12 @@ TAGPOOL_API void *tagpool_alloc_aligned(tagpool_kind_t kind, size_t alignment, s
 typedef enum tagpool_flags {
     TAGPOOL_NORMAL = 0,
     TAGPOOL_ZERO = 1,   /* every byte of the block is zero */
+    TAGPOOL_CHARGE = 8, /* charge the block to the thread's quota account, if it has one: see tagpool/quota.h */
     TAGPOOL_LOW = 2,    /* fail early: somebody can do without */
     TAGPOOL_HIGH = 4,   /* fail last: from the reserve, if need be */
 } tagpool_flags_t;
 
-/* As tagpool_alloc, with flags or-ed together; NULL with errno EINVAL for bits unknown, and for LOW with HIGH. */
+/* As tagpool_alloc, with flags or-ed together; NULL also with errno EDQUOT, and EINVAL for bits unknown and for LOW with HIGH. */
 TAGPOOL_API void *tagpool_alloc_flags(tagpool_kind_t kind, size_t size, tagpool_tag_t tag, unsigned flags)
     __attribute__((malloc));
 

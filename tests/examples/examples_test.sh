@@ -28,6 +28,12 @@ lookaside)
     expect '^requests 48000  from the pool [0-9]{2,3}  kept [0-9]+  depth [0-9]+ of 256  buffers made [0-9]{2,3}$'
     expect '^still out 0$'
     ;;
+quota)
+    expect '^small   served 10  refused 0  holds 10 KiB$'
+    expect '^greedy  served 50  refused 50  holds 50 KiB$'
+    expect '^all     holds 100 KiB$'
+    expect '^freed   holds 0 KiB$'
+    ;;
 *)
     echo "not ok - nobody says what $name prints"
     exit 1

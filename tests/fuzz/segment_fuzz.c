@@ -58,13 +58,14 @@ static uint64_t fuzz_random(void)
     return fuzz_state;
 }
 
-enum { FUZZ_SLOTS = 16, FUZZ_TALLIES = 16, FUZZ_ROWS = 128 };
+enum { FUZZ_SLOTS = 16, FUZZ_TALLIES = 16, FUZZ_QUOTAS = 4, FUZZ_ROWS = 128 };
 
 struct fuzz_segment {
     struct tagpool_segment_header header;
     unsigned char rest[2 * TAGPOOL_SEGMENT_PAGE - sizeof(struct tagpool_segment_header)];
     struct tagpool_segment_slot slots[FUZZ_SLOTS];
     struct tagpool_segment_tally tallies[FUZZ_TALLIES];
+    struct tagpool_segment_quota quotas[FUZZ_QUOTAS];
     struct tagpool_segment_row rows[FUZZ_ROWS];
 };
 
@@ -82,11 +83,15 @@ static void fuzz_make(struct fuzz_segment *segment)
         .tally_size = sizeof(struct tagpool_segment_tally),
         .tally_count = FUZZ_TALLIES,
         .tallies_offset = offsetof(struct fuzz_segment, tallies),
+        .quota_size = sizeof(struct tagpool_segment_quota),
+        .quota_count = FUZZ_QUOTAS,
+        .quotas_offset = offsetof(struct fuzz_segment, quotas),
         .row_size = sizeof(struct tagpool_segment_row),
         .row_count = FUZZ_ROWS,
         .rows_offset = offsetof(struct fuzz_segment, rows),
         .slots_used_total = FUZZ_SLOTS,
         .tallies_used_total = FUZZ_TALLIES,
+        .quotas_used_total = FUZZ_QUOTAS,
         .region = {{0, FUZZ_ROWS / 2}, {FUZZ_ROWS / 2, FUZZ_ROWS / 2}},
     };
     for (unsigned i = 1; i < FUZZ_SLOTS; i++)

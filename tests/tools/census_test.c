@@ -154,10 +154,11 @@ static const struct hostile {
 } hostiles[] = {
 #define FIELD(name) offsetof(struct tagpool_segment_header, name)
     {"magic", FIELD(magic), 8, 1, -EINVAL},
-    {"version", FIELD(version), 4, 2, -EPROTONOSUPPORT},
+    {"version", FIELD(version), 4, TAGPOOL_SEGMENT_VERSION - 1, -EPROTONOSUPPORT},
     {"header size", FIELD(header_size), 4, 8, -EPROTONOSUPPORT},
     {"slot size", FIELD(slot_size), 4, 0, -EPROTONOSUPPORT},
     {"tally size", FIELD(tally_size), 4, 8, -EPROTONOSUPPORT},
+    {"quota size", FIELD(quota_size), 4, 8, -EPROTONOSUPPORT},
     {"row size", FIELD(row_size), 4, 0, -EPROTONOSUPPORT},
     {"file size", FIELD(file_size), 8, UINT64_MAX, -EBADMSG},
     {"slot count", FIELD(slot_count), 4, UINT32_MAX, -EBADMSG},
@@ -167,6 +168,7 @@ static const struct hostile {
     {"slots offset wraps", FIELD(slots_offset), 8, UINT64_MAX - 7, -EBADMSG},
     {"tally count", FIELD(tally_count), 4, UINT32_MAX, -EBADMSG},
     {"tallies offset beyond the end", FIELD(tallies_offset), 8, UINT64_C(1) << 40, -EBADMSG},
+    {"quota count", FIELD(quota_count), 4, UINT32_MAX, -EBADMSG},
     {"row count", FIELD(row_count), 8, UINT64_MAX, -EBADMSG},
     {"row count times size wraps", FIELD(row_count), 8, UINT64_MAX / 32 + 2, -EBADMSG},
     {"rows offset", FIELD(rows_offset), 8, UINT64_MAX & ~7ull, -EBADMSG},

@@ -26,7 +26,8 @@ void segment_build_init(struct segment_build *build, uint32_t slots, uint32_t ta
 {
     uint64_t slots_offset = 2 * TAGPOOL_SEGMENT_PAGE;
     uint64_t tallies_offset = build_round_up(slots_offset + slots * sizeof(struct tagpool_segment_slot));
-    uint64_t rows_offset = build_round_up(tallies_offset + tallies * sizeof(struct tagpool_segment_tally));
+    uint64_t quotas_offset = build_round_up(tallies_offset + tallies * sizeof(struct tagpool_segment_tally));
+    uint64_t rows_offset = build_round_up(quotas_offset + SEGMENT_BUILD_QUOTAS * sizeof(struct tagpool_segment_quota));
     build->size = build_round_up(rows_offset + rows * sizeof(struct tagpool_segment_row));
     build->bytes = aligned_alloc(TAGPOOL_SEGMENT_PAGE, build->size);
     if (build->bytes == NULL)
@@ -35,6 +36,7 @@ void segment_build_init(struct segment_build *build, uint32_t slots, uint32_t ta
     build->header = (void *)build->bytes;
     build->slots = (void *)(build->bytes + slots_offset);
     build->tallies = (void *)(build->bytes + tallies_offset);
+    build->quotas = (void *)(build->bytes + quotas_offset);
     build->rows = (void *)(build->bytes + rows_offset);
     *build->header = (struct tagpool_segment_header){
         .magic = TAGPOOL_SEGMENT_MAGIC,
@@ -47,6 +49,9 @@ void segment_build_init(struct segment_build *build, uint32_t slots, uint32_t ta
         .tally_size = sizeof(struct tagpool_segment_tally),
         .tally_count = tallies,
         .tallies_offset = tallies_offset,
+        .quota_size = sizeof(struct tagpool_segment_quota),
+        .quota_count = SEGMENT_BUILD_QUOTAS,
+        .quotas_offset = quotas_offset,
         .row_size = sizeof(struct tagpool_segment_row),
         .unit_shift = 16,
         .rows_offset = rows_offset,
@@ -54,6 +59,7 @@ void segment_build_init(struct segment_build *build, uint32_t slots, uint32_t ta
         .state = TAGPOOL_SEGMENT_RUNNING,
         .slots_used_total = 1,
         .tallies_used_total = 1,
+        .quotas_used_total = 1,
         .region = {{0, 0}, {rows, 0}},
     };
     build_fill_classes(build->header);
@@ -89,6 +95,21 @@ struct tagpool_segment_slot *segment_build_slot(struct segment_build *build, uin
     if (build->header->slots_used_total < index + 1)
         build->header->slots_used_total = index + 1;
     return slot;
+}
+
+struct tagpool_segment_quota *segment_build_quota(struct segment_build *build, uint32_t index, uint32_t parent,
+                                                  const char *name, uint64_t limit, uint64_t held)
+{
+    struct tagpool_segment_quota *quota = &build->quotas[index];
+    quota->used = 1;
+    quota->parent = parent;
+    quota->limit_bytes[1] = limit;
+    quota->held_bytes[1] = held;
+    quota->peak_bytes[1] = 2 * held;
+    memcpy(quota->name, name, strnlen(name, sizeof(quota->name) - 1));
+    if (build->header->quotas_used_total < index + 1)
+        build->header->quotas_used_total = index + 1;
+    return quota;
 }
 
 void segment_build_tally(struct segment_build *build, uint32_t index, uint32_t slot, uint64_t allocs, uint64_t frees,

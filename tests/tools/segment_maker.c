@@ -54,6 +54,9 @@ static void make_sample(struct segment_build *build)
     slot->alloc_bytes_total = 30 * 16;
     slot->free_bytes_total = 5 * 16;
     segment_build_tally(build, 3, 7, 1000, 990, 0);
+
+    segment_build_quota(build, 1, 0, "tenants", 0, 5000);
+    segment_build_quota(build, 2, 1, "tenant \"a\"", 1 << 20, 4096)->refused_total = 3;
     build->header->touched_bytes = 12 << 20;
     build->header->metadata_bytes = 64 << 10;
 }
@@ -113,7 +116,7 @@ static void make_no_magic(struct segment_build *build)
 
 static void make_newer(struct segment_build *build)
 {
-    build->header->version = 2;
+    build->header->version = TAGPOOL_SEGMENT_VERSION + 1;
 }
 
 static void make_far_slots(struct segment_build *build)

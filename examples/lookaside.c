@@ -2,9 +2,9 @@
  * Requests on a lookaside list: each is made once, and reused with its buffer.
  *
  * A request holds a buffer, which costs more to make than the request itself.  The constructor allocates it when a
- * request comes from the pool, and the destructor frees it when one goes back there; in between a request goes in and out
- * of the list with its buffer.  The list lies within the server that it belongs to, and its routines find the server by
- * their context.
+ * request comes from the pool, and the destructor frees it when one goes back there; in between a request goes in and
+ * out of the list with its buffer.  The list lies within the server that it belongs to, and its routines find the
+ * server by their context.
  */
 #include <tagpool.h>
 

@@ -1,8 +1,8 @@
 /*
  * Tenants of a server, each with an account: one that takes too much is refused, the others are not.
  *
- * Each thread serves one tenant and is attached to its account.  A request that one tenant makes and another one's thread
- * frees goes back to the tenant that was charged.
+ * Each thread serves one tenant and is attached to its account.  A request that one tenant makes and another one's
+ * thread frees goes back to the tenant that was charged.
  */
 #include <tagpool.h>
 

@@ -222,7 +222,10 @@ static void block_forget_account(const struct tp_block_info *info)
         tp_poke(&info->page->side[info->index].account, (uint16_t)TP_ACCOUNT_NONE);
 }
 
-/* A block in place of one of the same kind that is charged: the charge goes with it, and only the difference is asked for. */
+/*
+ * A block in place of one of the same kind that is charged: the charge goes with it, and only the difference is asked
+ * for.
+ */
 static void *block_replace_charged(struct tp_thread *thread, const struct tp_block_info *info,
                                    const struct tp_request *request)
 {

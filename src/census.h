@@ -2,7 +2,8 @@
  * The census: the numbers of each tag, summed up from a segment while its program runs.
  *
  * The library uses it in process (tagpool_stats), the tools on a mapped file.  It trusts nothing in the segment but
- * the fields that tp_census_open has checked and copied.  It neither allocates nor calls anything but memset and memcpy.
+ * the fields that tp_census_open has checked and copied.  It neither allocates nor calls anything but memset and
+ * memcpy.
  *
  * N1  No address outside the checked tables is read, whatever the segment holds and however it changes meanwhile.
  * N2  A sum without `moved` was read within one value of the slot's sequence: each number lies between its true

@@ -515,8 +515,8 @@ struct tp_side tp_heap_side_take(struct tp_page *page, uint32_t index, const voi
 }
 
 /*
- * The mark stays until the block is given out again: a second free is told from a first by it.  Charged blocks come from
- * mixed pages always, so they prove nothing.
+ * The mark stays until the block is given out again: a second free is told from a first by it.  Charged blocks come
+ * from mixed pages always, so they prove nothing.
  */
 static void heap_side_note_put(struct tp_page *page, const void *block)
 {

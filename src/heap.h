@@ -7,7 +7,8 @@
  *
  * E1  page[class] is the head of the class's queue, or &tp_page_none.  Every page of a queue has a free block or room
  *     to carve one, but for the head, which may just have run out.
- * E2  A page without either is full: on the heap's list of full pages, and the first free of its blocks tells tp_heap_woken.
+ * E2  A page without either is full: on the heap's list of full pages, and the first free of its blocks tells
+ *     tp_heap_woken.
  * E3  A full page that gets a block back goes to the end of its queue: it fills up before its turn comes.
  * E4  The owner words of a heap's pages are the thread's id, unless it is mixed, armed, or the orphans'.
  */
@@ -57,7 +58,10 @@ void tp_heap_trim(struct tp_thread *thread);
 /* A block of a mixed page, whatever the slot has earned, that is charged to a quota account. */
 void *tp_heap_alloc_charged(struct tp_thread *thread, uint32_t slot, unsigned class, uint32_t account);
 
-/* Whose a block of a mixed page is; it is marked as freed, and stops when it was freed already.  Peek: slot 0 if free. */
+/*
+ * Whose a block of a mixed page is; it is marked as freed, and stops when it was freed already.  Peek: slot 0 if
+ * free.
+ */
 struct tp_side tp_heap_side_take(struct tp_page *page, uint32_t index, const void *p);
 struct tp_side tp_heap_side_peek(const struct tp_page *page, uint32_t index);
 

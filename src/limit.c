@@ -7,7 +7,9 @@
 
 #include <errno.h>
 
-/* A call that another thread had begun when a meter turned near is through after this time, or was never going to be. */
+/*
+ * A call that another thread had begun when a meter turned near is through after this time, or was never going to be.
+ */
 #define LIMIT_SETTLE_MS 20
 
 /* A meter that has fallen below its trigger by so much of it is far again. */

@@ -46,7 +46,10 @@ TP_INLINE bool tp_limit_must_ask(uint32_t slot, enum tp_priority priority)
 
 bool tp_limit_grow_beyond(struct tp_meter *meter, size_t bytes);
 
-/* Before so many more bytes can be given out.  False: the meter is near, this call did not ask, and nothing was added. */
+/*
+ * Before so many more bytes can be given out.  False: the meter is near, this call did not ask, and nothing was
+ * added.
+ */
 TP_INLINE bool tp_limit_grow(struct tp_meter *meter, size_t bytes)
 {
     /* Partner: the trigger is stored before the bound is looked at. */

@@ -7,16 +7,16 @@
  *   alloc  <-  magazine  <- half a magazine -  store  <-  pool (a miss)
  *   free    -> magazine  - half a magazine ->  store   -> pool (a free miss)
  *
- * Both hold pointers to blocks, not blocks chained through themselves: so a block keeps its contents, and a call touches
- * no block.
+ * Both hold pointers to blocks, not blocks chained through themselves: so a block keeps its contents, and a call
+ * touches no block.
  *
  * K1  Only its thread writes a magazine, but for init and destroy, during which no thread uses the list.
  * K2  A gate names a magazine only while its calls go to the thread's tally.
  * K3  made == blocks that callers hold + blocks in the store + blocks in magazines.
  * K4  A magazine serves allocations under the epoch it was looked at last, as the gate's table does.
  *
- * Lock: TP_LOCK_LOOKASIDE for the register of lists, stores, depths, and the lists of magazines.  Routines of callers and
- * the pool are called without it.
+ * Lock: TP_LOCK_LOOKASIDE for the register of lists, stores, depths, and the lists of magazines.  Routines of callers
+ * and the pool are called without it.
  */
 #include <tagpool/lookaside.h>
 
@@ -52,8 +52,8 @@ struct tp_magazine {
     uint32_t slow_calls;
 };
 
-_Static_assert(offsetof(struct tagpool_segment_tally, frees_total) - offsetof(struct tagpool_segment_tally, allocs_total) ==
-                   sizeof(uint64_t), "calls");
+#define TALLY_AT(field) offsetof(struct tagpool_segment_tally, field)
+_Static_assert(TALLY_AT(frees_total) - TALLY_AT(allocs_total) == sizeof(uint64_t), "calls");
 
 struct tp_lookaside {
     tagpool_lookaside_t *list;
@@ -82,8 +82,8 @@ static uint64_t lookaside_reliefs;
 /* --- numbers -------------------------------------------------------------------------------------------------- */
 
 /*
- * 0 is that of lists without.  Two of each eight are not given out: their places in a gate have the low address bits of a
- * tally's counters (8 and 16 modulo 64; see magazine_is_beside).
+ * 0 is that of lists without.  Two of each eight are not given out: their places in a gate have the low address bits
+ * of a tally's counters (8 and 16 modulo 64; see magazine_is_beside).
  */
 #define NUMBER_NEVER UINT64_C(0x0606060606060606)
 static uint64_t number_taken[TP_GATE_HANDS / 64] = {1};
@@ -218,9 +218,9 @@ static uint32_t store_cut(struct tp_lookaside *state, uint32_t keep, void **bloc
 /* --- depth ---------------------------------------------------------------------------------------------------- */
 
 /*
- * Windows' documents say: never below 4 nor above the maximum, more with the share of misses, less when demand falls, one look
- * a second.  The steps are ours: an eighth less where there is little demand, one less where fewer than one call in a
- * thousand misses, else up to half of what is missing to the maximum, by the share of misses.
+ * Windows' documents say: never below 4 nor above the maximum, more with the share of misses, less when demand falls,
+ * one look a second.  The steps are ours: an eighth less where there is little demand, one less where fewer than one
+ * call in a thousand misses, else up to half of what is missing to the maximum, by the share of misses.
  */
 static uint32_t depth_next(uint32_t depth, uint32_t maximum, uint64_t allocs, uint64_t misses)
 {
@@ -332,9 +332,9 @@ static struct tp_magazine *magazine_create(struct tp_thread *thread)
 }
 
 /*
- * A load waits for a store before it whose address has the same low 12 bits: a pair of calls took five times as long (see
- * segment.h).  So a magazine keeps apart from what the same calls touch: tally, place in the gate, epoch.  It is 512 bytes
- * long and aligned, as metadata gives them.
+ * A load waits for a store before it whose address has the same low 12 bits: a pair of calls took five times as long
+ * (see segment.h).  So a magazine keeps apart from what the same calls touch: tally, place in the gate, epoch.  It is
+ * 512 bytes long and aligned, as metadata gives them.
  */
 static bool magazine_is_beside(const struct tp_magazine *magazine, const volatile void *touched)
 {

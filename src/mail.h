@@ -11,8 +11,8 @@
  * M1  Who pushes looks at the record's state afterwards; who ends a record empties its mail afterwards.  So a block
  *     is never left with a thread that is gone.  (tests/model/mail.pml)
  * M2  Mail goes to whom the page names when it is opened: a record may have changed hands, so may the page.
- * M3  What waits at a thread is bounded by TP_PARCELS parcels and TP_MAIL_BYTES bytes.  Blocks of TP_MAIL_LARGE and more
- *     count four times: few are enough for one send, and their memory is missed elsewhere.
+ * M3  What waits at a thread is bounded by TP_PARCELS parcels and TP_MAIL_BYTES bytes.  Blocks of TP_MAIL_LARGE and
+ *     more count four times: few are enough for one send, and their memory is missed elsewhere.
  */
 #ifndef TP_MAIL_H
 #define TP_MAIL_H

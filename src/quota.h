@@ -3,8 +3,8 @@
  *
  *   block -> account -> its parent -> ... -> root      each level holds what is charged to it and below it
  *
- * A charged block lies on a mixed page, whose side array names its account, or is large and has it in its descriptor: no
- * header, and no page for each account.  So whoever frees it, and whenever, finds whom to give the charge back to.
+ * A charged block lies on a mixed page, whose side array names its account, or is large and has it in its descriptor:
+ * no header, and no page for each account.  So whoever frees it, and whenever, finds whom to give the charge back to.
  *
  * Q1  held <= limit at every level, at every moment, but where a limit was set below what was held.
  * Q2  An account is there while anybody uses it: the handle, a thread that is attached, a child, a charged block.

@@ -43,8 +43,8 @@ void tp_segment_publish(void);
 void tp_segment_retire(void);
 
 /*
- * Have a region's rows [from, to), or the first `count` slots, tallies or quota accounts, ready for stores that cannot fault.  0, or a
- * negative errno when there is not even private memory for them.
+ * Have a region's rows [from, to), or the first `count` slots, tallies or quota accounts, ready for stores that
+ * cannot fault.  0, or a negative errno when there is not even private memory for them.
  */
 int tp_segment_rows_ready(unsigned region, size_t from, size_t to);
 int tp_segment_slots_ready(size_t count);

@@ -60,8 +60,8 @@ uint32_t tp_tag_find(uint32_t tag, enum tp_layout layout);
 uint32_t tp_tag_open_named(const char *name, enum tagpool_segment_face face);
 
 /*
- * A slot for a lookaside list, of whose tag and layout there may be many; TAGPOOL_SEGMENT_NO_SLOT when there are no more.
- * Given back, with nothing counted in it any more, it serves another list.
+ * A slot for a lookaside list, of whose tag and layout there may be many; TAGPOOL_SEGMENT_NO_SLOT when there are no
+ * more. Given back, with nothing counted in it any more, it serves another list.
  */
 uint32_t tp_tag_take_lookaside(uint32_t tag, enum tp_layout layout, uint32_t block_size);
 void tp_tag_give_lookaside(uint32_t slot);

@@ -31,8 +31,8 @@ static TP_NOINLINE void *alloc_slow(tagpool_kind_t kind, size_t alignment, size_
 
 void *tagpool_alloc(tagpool_kind_t kind, size_t size, tagpool_tag_t tag)
 {
-    uint64_t value = tp_site_tag_value(tag, tp_pool_layout(kind));
-    void *block = tp_pool_kind_is_known(kind) ? tp_alloc_fast(tp_site_key(TP_KEY_TAG, value), TP_TABLE_POOL, size) : NULL;
+    uint64_t key = tp_site_key(TP_KEY_TAG, tp_site_tag_value(tag, tp_pool_layout(kind)));
+    void *block = tp_pool_kind_is_known(kind) ? tp_alloc_fast(key, TP_TABLE_POOL, size) : NULL;
     return TP_LIKELY(block != NULL) ? block : alloc_slow(kind, 16, size, tag);
 }
 

@@ -64,8 +64,8 @@ static int main_option(const char *word)
 }
 
 /*
- * A descriptor 0 to 2 that is closed would be the next file that some library opens, and take what is printed.  Open for
- * reading alone it is an error to print there.  A program that is run finds it closed again.
+ * A descriptor 0 to 2 that is closed would be the next file that some library opens, and take what is printed.  Open
+ * for reading alone it is an error to print there.  A program that is run finds it closed again.
  */
 static void main_hold_descriptors(void)
 {

@@ -26,7 +26,10 @@ uint64_t procfs_rss_bytes(pid_t pid);
 /* Identity of a namespace ("pid", "mnt") of a process; 0 where we may not look. */
 uint64_t procfs_namespace(pid_t pid, const char *kind);
 
-/* Does a process have a file mapped for writing?  (Those who only read it are tools.)  1, 0, or -errno where we may not look. */
+/*
+ * Does a process have a file mapped for writing?  (Those who only read it are tools.)  1, 0, or -errno where we may
+ * not look.
+ */
 int procfs_maps_file(pid_t pid, dev_t device, ino_t inode);
 
 /* Does a process have a library mapped whose file name begins so?  As procfs_maps_file. */

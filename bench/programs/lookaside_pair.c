@@ -1,6 +1,6 @@
 /*
- * Nanoseconds of a hot free and alloc of 64 bytes: from a lookaside list, from a bare free list of the thread's, and by the
- * malloc of each allocator named: lookaside_pair ROUNDS [NAME=LIBRARY ...].
+ * Nanoseconds of a hot free and alloc of 64 bytes: from a lookaside list, from a bare free list of the thread's, and
+ * by the malloc of each allocator named: lookaside_pair ROUNDS [NAME=LIBRARY ...].
  *
  * All lie side by side in one process and take turns.  Prints a line each: name, median.
  */

@@ -19,9 +19,9 @@ extern "C" {
 /*
  * 0 is none, everywhere.
  *
- * Beyond `soft` the callback is told, once each time it is crossed upwards: in the thread whose block crossed it, before
- * that call returns, without a lock; it may allocate and free.  A block that would make it more than `hard` is refused,
- * NULL with errno ENOMEM; a limit below what is held refuses nothing that is there.
+ * Beyond `soft` the callback is told, once each time it is crossed upwards: in the thread whose block crossed it,
+ * before that call returns, without a lock; it may allocate and free.  A block that would make it more than `hard` is
+ * refused, NULL with errno ENOMEM; a limit below what is held refuses nothing that is there.
  *
  * The watermarks are for pools alone: beyond `low` requests of priority TAGPOOL_LOW fail, beyond `normal` those of no
  * priority, and what lies between that and `hard` is a reserve for TAGPOOL_HIGH.  low <= normal <= hard.

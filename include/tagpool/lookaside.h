@@ -159,8 +159,8 @@ static __inline void *tagpool_lookaside_context(const tagpool_lookaside_t *list)
 TAGPOOL_API void tagpool_lookaside_stats(const tagpool_lookaside_t *list, tagpool_lookaside_stats_t *stats);
 
 /*
- * Look at the demand on each list since the last look and set its depth; surplus goes back to the pool.  Calls that miss
- * do it by themselves once a second, and sooner for a list with many misses; a program that falls idle may.
+ * Look at the demand on each list since the last look and set its depth; surplus goes back to the pool.  Calls that
+ * miss do it by themselves once a second, and sooner for a list with many misses; a program that falls idle may.
  */
 TAGPOOL_API void tagpool_lookaside_scan(void);
 

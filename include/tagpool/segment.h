@@ -20,12 +20,14 @@
  *  G2  A number of a slot is the sum of its own *_total fields, of all tallies that name it and of all rows that
  *      name it.  While a fold moves numbers into a slot, the slot's `sequence` is odd; it differs after a fold.
  *      A reader that saw a sequence odd or changed reads again.
- *  G3  Read the tallies' frees first, then each row's frees before its allocs, then the tallies' allocs: then what is live is never shown too small, and each
- *      number lies between its true values at the start and at the end of the read.
+ *  G3  Read the tallies' frees first, then each row's frees before its allocs, then the tallies' allocs: then what is
+ *      live is never shown too small, and each number lies between its true values at the start and at the end of the
+ *      read.
  *  G4  A row's `id` changes its upper half when the unit changes hands; read it before and after the counters.
- *  G5  The process is the one that made the file while /proc/PID/maps shows a mapping of the file's inode: the file of a
- *      program that was replaced by exec, or killed, stays behind.
- *  G6  Nothing that a tool writes outside the control page has an effect on the program.
+ *  G5  The process is the one that made the file while /proc/PID/maps shows a mapping of the file's inode: the file of
+ *      a program that was replaced by exec, or killed, stays behind.
+ *  G6  Nothing that a tool writes outside the control page has an effect on the program, but near a limit, where the
+ *      program sums its own counters up.
  */
 #ifndef TAGPOOL_SEGMENT_H
 #define TAGPOOL_SEGMENT_H
@@ -137,8 +139,8 @@ struct tagpool_segment_limit {
 /*
  * Written by tools.  The program range-checks what it reads here.
  *
- * To switch something: write it, then add one to the number of what was switched, then to the epoch.  Who allocates first
- * under the new epoch reads all of it.
+ * To switch something: write it, then add one to the number of what was switched, then to the epoch.  Who allocates
+ * first under the new epoch reads all of it.
  */
 struct tagpool_segment_control {
     uint64_t epoch; /* a tool that switched anything adds one: each thread looks its tags up anew */
@@ -148,9 +150,9 @@ struct tagpool_segment_control {
 };
 
 /*
- * A tag and kind, or a lookaside list.  A list's blocks count under its tag's slot, as long as the list has them; its own
- * slot says what went in and out of the list: allocs and frees are calls, alloc_bytes are what came from the pool (bytes /
- * block_size misses) and free_bytes what went back there.
+ * A tag and kind, or a lookaside list.  A list's blocks count under its tag's slot, as long as the list has them; its
+ * own slot says what went in and out of the list: allocs and frees are calls, alloc_bytes are what came from the pool
+ * (bytes / block_size misses) and free_bytes what went back there.
  */
 struct tagpool_segment_slot {
     uint32_t tag;      /* four characters in memory order */

@@ -36,7 +36,7 @@ typedef uint32_t tagpool_tag_t;
 /* Kinds of pool.  The values are those of Windows' POOL_TYPE & 1. */
 typedef enum tagpool_kind {
     TAGPOOL_NONPAGED = 0, /* locked memory, never swapped; RLIMIT_MEMLOCK is its size */
-    TAGPOOL_PAGED = 1,    /* ordinary memory */
+    TAGPOOL_PAGED = 1     /* ordinary memory */
 } tagpool_kind_t;
 
 /* A tag and kind looked up once, for hot code.  NULL is no handle. */
@@ -67,12 +67,15 @@ TAGPOOL_API void *tagpool_alloc_aligned(tagpool_kind_t kind, size_t alignment, s
 typedef enum tagpool_flags {
     TAGPOOL_NORMAL = 0,
     TAGPOOL_ZERO = 1,   /* every byte of the block is zero */
-    TAGPOOL_CHARGE = 8, /* charge the block to the thread's quota account, if it has one: see tagpool/quota.h */
     TAGPOOL_LOW = 2,    /* fail early: somebody can do without */
     TAGPOOL_HIGH = 4,   /* fail last: from the reserve, if need be */
+    TAGPOOL_CHARGE = 8  /* charge the block to the thread's quota account, if it has one: see tagpool/quota.h */
 } tagpool_flags_t;
 
-/* As tagpool_alloc, with flags or-ed together; NULL also with errno EDQUOT, and EINVAL for bits unknown and for LOW with HIGH. */
+/*
+ * As tagpool_alloc, with flags or-ed together; NULL also with errno EDQUOT, and EINVAL for bits unknown and for LOW
+ * with HIGH.
+ */
 TAGPOOL_API void *tagpool_alloc_flags(tagpool_kind_t kind, size_t size, tagpool_tag_t tag, unsigned flags)
     __attribute__((malloc));
 

@@ -14,6 +14,12 @@ expect() {
 }
 
 case $name in
+bundle)
+    # 10000 packets from the pool, and the list needs few.
+    expect '^hop times at 24  payload at 120  block of 224 bytes$'
+    expect '^a list of blocks of 832 bytes  still out 0$'
+    expect '^Pack  blocks 100[0-9]{2}  live 0$'
+    ;;
 connections)
     expect '^Conn  allocs [0-9]{4,}  frees [0-9]{4,}  live 0 blocks, 0 bytes'
     expect '^Buff  allocs [0-9]{4,}  frees [0-9]{4,}  live 0 blocks, 0 bytes'
@@ -33,6 +39,17 @@ quota)
     expect '^greedy  served 50  refused 50  holds 50 KiB$'
     expect '^all     holds 100 KiB$'
     expect '^freed   holds 0 KiB$'
+    ;;
+scope)
+    # 4000 requests of 8 connections; only the first ones of each take chunks.
+    expect '^broken off 568  files open 8  connections open 8$'
+    expect '^192\.0\.2\.8: 500 requests$'
+    expect '^Conn  chunks 8  live 8 chunks, 8192 bytes$'
+    expect '^Answ  chunks [0-9]{2}  live [0-9]{1,2} chunks, [1-9][0-9]* bytes$'
+    expect '^files open 0  connections open 0$'
+    for tag in Conn Reqs Answ Scop; do
+        expect "^$tag  chunks [0-9]{1,2}  live 0 chunks, 0 bytes\$"
+    done
     ;;
 *)
     echo "not ok - nobody says what $name prints"

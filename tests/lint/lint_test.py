@@ -9,8 +9,8 @@ import re
 import sys
 
 # Lower modules never include higher ones.
-LADDER = """base os text lock fatal sizeclass space page segment metadata span tag thread account limit quota nonpaged heap mail frame
-            site fork start large alloc fast census pool lookaside tagpool preload""".split()
+LADDER = """base os text lock fatal sizeclass space page segment metadata span tag thread account limit quota nonpaged
+            heap mail frame site fork start large alloc fast census pool lookaside tagpool scope bundle preload""".split()
 
 # A module that calls up, and why: each is a step of a life that ends higher than it begins.
 UPWARD = {
@@ -28,6 +28,7 @@ TOOLS_MAY_INCLUDE = {"census.h"}
 
 MAX_FILE_LINES = 800
 MAX_FUNCTION_LINES = 60
+MAX_COLUMNS = 120
 # Put together, so that this file does not hold what it looks for.
 UNFINISHED = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" + "XX"]) + r")\b")
 
@@ -127,6 +128,8 @@ def case_text(root):
             where = f"{file}:{number}"
             if "\t" in line:
                 fail(where, "has a tab")
+            if file.endswith((".c", ".h")) and len(line) > MAX_COLUMNS:
+                fail(where, "has", len(line), "columns")
             if line != line.rstrip():
                 fail(where, "ends in blanks")
             if UNFINISHED.search(line):

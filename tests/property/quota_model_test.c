@@ -2,9 +2,9 @@
  * Charged blocks of many threads against a model.
  *
  * A tree of accounts with limits at all levels; each thread moves from account to account, allocates with
- * TAGPOOL_CHARGE, resizes, and puts its blocks into a table that all threads free from.  The model adds a block after it
- * was given out and takes it away before it is freed: so it never says more than is charged, and must stay within each
- * limit at every moment.  In the end every account is at 0.
+ * TAGPOOL_CHARGE, resizes, and puts its blocks into a table that all threads free from.  The model adds a block after
+ * it was given out and takes it away before it is freed: so it never says more than is charged, and must stay within
+ * each limit at every moment.  In the end every account is at 0.
  *
  * TAGPOOL_SEED repeats a run, TAGPOOL_OPERATIONS says how many there are.
  */

@@ -43,8 +43,8 @@ FAULT(int, tp_os_commit, (void *addr, size_t size), (addr, size), -ENOMEM)
 FAULT(int, tp_os_lock, (void *addr, size_t size), (addr, size), -ENOMEM)
 FAULT(int, tp_os_populate, (void *addr, size_t size), (addr, size), -ENOMEM)
 FAULT(void *, tp_metadata_alloc, (size_t size), (size), NULL)
-FAULT(struct tp_page *, tp_span_alloc, (unsigned region, size_t units, size_t align_units), (region, units, align_units),
-      NULL)
+FAULT(struct tp_page *, tp_span_alloc, (unsigned region, size_t units, size_t align_units),
+      (region, units, align_units), NULL)
 FAULT(void *, tp_alloc, (struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment),
       (thread, slot, size, alignment), (errno = ENOMEM, NULL))
 

@@ -14,7 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The one that golden outputs show: five tags and a lookaside list, numbers in every place that a reader has to add up. */
+/*
+ * The one that golden outputs show: five tags and a lookaside list, numbers in every place that a reader has to add
+ * up.
+ */
 static void make_sample(struct segment_build *build)
 {
     struct tagpool_segment_slot *slot = segment_build_slot(build, 1, "sqli", TAGPOOL_SEGMENT_MODULE, "libsqlite3.so.0");

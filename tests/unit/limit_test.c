@@ -297,7 +297,8 @@ static void model_add(size_t bytes)
 {
     uint64_t now = __atomic_add_fetch(&model, bytes, __ATOMIC_SEQ_CST);
     uint64_t peak = __atomic_load_n(&model_peak, __ATOMIC_RELAXED);
-    while (now > peak && !__atomic_compare_exchange_n(&model_peak, &peak, now, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    while (now > peak &&
+           !__atomic_compare_exchange_n(&model_peak, &peak, now, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         ;
 }
 

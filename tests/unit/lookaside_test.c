@@ -179,7 +179,8 @@ START_TEST(depth_grows_by_misses_and_falls_with_demand)
     for (int i = 0; i < 100; i++)
         tagpool_lookaside_scan();
     ck_assert_uint_eq(stats().depth, TAGPOOL_LOOKASIDE_DEPTH_MIN);
-    ck_assert_uint_lt(stats().cached, kept / 4); /* the store's surplus; this thread's magazine follows when it is called */
+    /* The store's surplus; this thread's magazine follows when it is called. */
+    ck_assert_uint_lt(stats().cached, kept / 4);
     check_sums();
     tagpool_lookaside_free(&list, alloc_one());
     ck_assert_uint_eq(tagpool_lookaside_destroy(&list), 0);

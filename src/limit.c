@@ -378,6 +378,14 @@ bool tp_limit_get(struct tp_meter *meter, tagpool_limit_state_t *state)
     return limit != NULL;
 }
 
+uint64_t tp_limit_hard(const struct tp_meter *meter)
+{
+    tp_lock(TP_LOCK_LIMITS);
+    uint64_t hard = meter->limit != NULL ? meter->limit->values.hard : 0;
+    tp_unlock(TP_LOCK_LIMITS);
+    return hard;
+}
+
 /* --- from outside --------------------------------------------------------------------------------------------- */
 
 static struct tp_meter *limit_named(const struct tagpool_segment_limit *line)

@@ -99,6 +99,9 @@ int tp_limit_set(struct tp_meter *meter, const tagpool_limit_t *limit);
 /* How a limit stands; false: none was ever set. */
 bool tp_limit_get(struct tp_meter *meter, tagpool_limit_state_t *state);
 
+/* The hard limit in force; 0: none. */
+uint64_t tp_limit_hard(const struct tp_meter *meter);
+
 /* What a tool wrote into the control page under this epoch is done, once. */
 void tp_limit_follow_control(uint64_t epoch);
 

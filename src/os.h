@@ -64,6 +64,9 @@ int tp_os_move(void *from, size_t size, void *to);
 /* A variable of the environment, or NULL.  getenv may have been replaced by a function that allocates. */
 const char *tp_os_environment(const char *name);
 
+/* Read at most size bytes of a file that the kernel shows; the length or a negative errno. */
+int tp_os_read_file(const char *path, void *buffer, size_t size);
+
 /*
  * Read at most size bytes of a regular file of this user's; the length or a negative errno, -EPERM where it is none:
  * somebody else may have put a pipe there, or a link.

@@ -222,6 +222,16 @@ static bool os_is_own_file(int fd)
            status.st_uid == tp_os_user_id();
 }
 
+int tp_os_read_file(const char *path, void *buffer, size_t size)
+{
+    int fd = (int)os_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0, 0, 0);
+    if (fd < 0)
+        return fd;
+    int n = (int)os_call(SYS_read, fd, (long)buffer, (long)size, 0, 0, 0);
+    tp_os_close(fd);
+    return n;
+}
+
 int tp_os_read_own_file(const char *path, void *buffer, size_t size)
 {
     int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;

@@ -20,6 +20,11 @@ bundle)
     expect '^a list of blocks of 832 bytes  still out 0$'
     expect '^Pack  blocks 100[0-9]{2}  live 0$'
     ;;
+condition)
+    expect '^the cache fills: [0-9]+ pages$'
+    expect '^memory is low: the cache gives up half$'
+    expect '^there is plenty again$'
+    ;;
 connections)
     expect '^Conn  allocs [0-9]{4,}  frees [0-9]{4,}  live 0 blocks, 0 bytes'
     expect '^Buff  allocs [0-9]{4,}  frees [0-9]{4,}  live 0 blocks, 0 bytes'

@@ -1,0 +1,244 @@
+/*
+ * Memory conditions (include/tagpool/condition.h).
+ *
+ *   pools' meters, RLIMIT_MEMLOCK, control group  ->  levels  ->  eventfds
+ *
+ * A pool is summed up only where its bound does not tell.  One thread looks, for whoever polls a descriptor: nothing
+ * else would, in a program that neither allocates nor frees while its control group fills up.
+ *
+ * D1  A descriptor is readable as of the last look: a 1 is written when the condition comes, and read when it goes.
+ *
+ * Lock: condition_lock, over descriptors and looks; the engine's locks are taken within it.
+ */
+#include <tagpool/condition.h>
+
+#include "account.h"
+#include "cgroup.h"
+#include "limit.h"
+#include "nonpaged.h"
+#include "os.h"
+#include "start.h"
+#include "thread.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define CONDITION_COUNT (TAGPOOL_HIGH_NONPAGED + 1)
+
+/* Time between two looks. */
+#define CONDITION_MS 100
+
+/* Shares of a limit that are left, in eighths (unsourced; as for Windows, high is three times low). */
+#define CONDITION_LOW 1
+#define CONDITION_HIGH 3
+
+/* Room in a pool or group, as far as it matters. */
+enum level { LEVEL_LOW, LEVEL_MIDDLE, LEVEL_HIGH };
+
+static pthread_mutex_t condition_lock = PTHREAD_MUTEX_INITIALIZER;
+static int condition_fds[CONDITION_COUNT] = {-1, -1, -1, -1, -1, -1};
+static bool condition_shown[CONDITION_COUNT]; /* D1 */
+static uint32_t condition_process;            /* whose they are */
+
+/* --- levels --------------------------------------------------------------------------------------------------- */
+
+static enum level level_of(uint64_t limit, uint64_t used)
+{
+    uint64_t eighth = limit / 8;
+    if (used > limit - CONDITION_LOW * eighth)
+        return LEVEL_LOW;
+    return used >= limit - CONDITION_HIGH * eighth ? LEVEL_MIDDLE : LEVEL_HIGH;
+}
+
+static enum level level_of_pool(unsigned region)
+{
+    uint64_t limit = tp_limit_hard(&tp_limit_pools[region]);
+    if (limit == 0)
+        return LEVEL_HIGH;
+    /* What callers hold is not more than the bound. */
+    if (level_of(limit, tp_peek(&tp_limit_pools[region].bound)) == LEVEL_HIGH)
+        return LEVEL_HIGH;
+    return level_of(limit, tp_account_live_in_pool(region));
+}
+
+static enum level level_of_locked(void)
+{
+    size_t limit = tp_os_limit_locked();
+    return limit != SIZE_MAX ? level_of(limit, tp_peek(&tp_segment->locked_bytes)) : LEVEL_HIGH;
+}
+
+static enum level level_of_group(void)
+{
+    struct tp_cgroup_memory memory = tp_cgroup_read(&tp_cgroup_system);
+    return memory.limit != UINT64_MAX ? level_of(memory.limit, memory.used) : LEVEL_HIGH;
+}
+
+static enum level level_least(enum level a, enum level b)
+{
+    return a < b ? a : b;
+}
+
+static enum level level_of_kind(tagpool_condition_t condition)
+{
+    switch (condition) {
+    case TAGPOOL_LOW_PAGED:
+    case TAGPOOL_HIGH_PAGED:
+        return level_of_pool(TAGPOOL_PAGED);
+    case TAGPOOL_LOW_NONPAGED:
+    case TAGPOOL_HIGH_NONPAGED:
+        return level_least(level_of_pool(TAGPOOL_NONPAGED), level_of_locked());
+    default:
+        return level_least(level_least(level_of_kind(TAGPOOL_LOW_PAGED), level_of_kind(TAGPOOL_LOW_NONPAGED)),
+                           level_of_group());
+    }
+}
+
+/* Low ones have even numbers. */
+static bool condition_holds(tagpool_condition_t condition)
+{
+    return level_of_kind(condition) == (condition % 2 == 0 ? LEVEL_LOW : LEVEL_HIGH);
+}
+
+/* --- descriptors ---------------------------------------------------------------------------------------------- */
+
+static void condition_show(tagpool_condition_t condition, bool holds)
+{
+    uint64_t one = 1;
+    int fd = condition_fds[condition];
+    if (fd < 0 || condition_shown[condition] == holds)
+        return;
+    ssize_t moved = holds ? write(fd, &one, sizeof(one)) : read(fd, &one, sizeof(one));
+    if (moved == sizeof(one))
+        condition_shown[condition] = holds;
+}
+
+static void condition_look_all(void)
+{
+    pthread_mutex_lock(&condition_lock);
+    for (int i = 0; i < CONDITION_COUNT; i++)
+        if (condition_fds[i] >= 0)
+            condition_show((tagpool_condition_t)i, condition_holds((tagpool_condition_t)i));
+    pthread_mutex_unlock(&condition_lock);
+}
+
+static void *condition_watch(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        tp_os_sleep_ms(CONDITION_MS);
+        condition_look_all();
+    }
+    return NULL;
+}
+
+/* Signals of the program's are for its own threads. */
+static int condition_start_thread(void)
+{
+    pthread_t thread;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&thread, NULL, condition_watch, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error == 0)
+        pthread_detach(thread);
+    return error;
+}
+
+static void condition_before_fork(void)
+{
+    pthread_mutex_lock(&condition_lock);
+}
+
+static void condition_after_fork(void)
+{
+    pthread_mutex_unlock(&condition_lock);
+}
+
+/* The watching thread may hold the lock when another one forks. */
+static void condition_prepare_for_fork(void)
+{
+    static bool done;
+    if (!done)
+        pthread_atfork(condition_before_fork, condition_after_fork, condition_after_fork);
+    done = true;
+}
+
+/* In a forked child the descriptors are the parent's, and there is no thread. */
+static int condition_own(void)
+{
+    if (condition_process == tp_os_process_id())
+        return 0;
+    for (int i = 0; i < CONDITION_COUNT; i++) {
+        condition_fds[i] = -1;
+        condition_shown[i] = false;
+    }
+    condition_prepare_for_fork();
+    int error = condition_start_thread();
+    if (error == 0)
+        condition_process = tp_os_process_id();
+    return error;
+}
+
+static int condition_open(tagpool_condition_t condition)
+{
+    int error = condition_own();
+    if (error != 0 || condition_fds[condition] >= 0)
+        return error;
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0)
+        return errno;
+    condition_fds[condition] = fd;
+    condition_show(condition, condition_holds(condition));
+    return 0;
+}
+
+/* --- the interface -------------------------------------------------------------------------------------------- */
+
+static bool condition_is_known(tagpool_condition_t condition)
+{
+    if ((unsigned)condition < CONDITION_COUNT)
+        return true;
+    errno = EINVAL;
+    return false;
+}
+
+int tagpool_condition_fd(tagpool_condition_t condition)
+{
+    if (!condition_is_known(condition))
+        return -1;
+    tp_start_may_publish();
+    tp_thread_self();
+    pthread_mutex_lock(&condition_lock);
+    int error = condition_open(condition);
+    int fd = condition_fds[condition];
+    pthread_mutex_unlock(&condition_lock);
+    if (error == 0)
+        return fd;
+    errno = error;
+    return -1;
+}
+
+int tagpool_condition_is_set(tagpool_condition_t condition)
+{
+    if (!condition_is_known(condition))
+        return -1;
+    tp_start_may_publish();
+    tp_thread_self();
+    pthread_mutex_lock(&condition_lock);
+    bool holds = condition_holds(condition);
+    if (condition_process == tp_os_process_id())
+        condition_show(condition, holds);
+    pthread_mutex_unlock(&condition_lock);
+    return holds;
+}
+
+int tagpool_condition_wait(tagpool_condition_t condition, int timeout_ms)
+{
+    struct pollfd waited = {.fd = tagpool_condition_fd(condition), .events = POLLIN};
+    return waited.fd >= 0 ? poll(&waited, 1, timeout_ms) : -1;
+}

@@ -225,10 +225,10 @@ static uint32_t census_run_pass(const struct census_pass *pass)
     for (uint32_t i = 0; i < pass->count; i++)
         if (pass->sums[i].pending)
             census_begin_slot(&pass->sums[i], &slots[i]);
-    for (uint32_t i = 0, used = census_tallies_used(view); i < used; i++)
+    for (uint32_t i = 1, used = census_tallies_used(view); i < used; i++)
         census_add_tally_frees(pass, &view->tallies[i]);
     census_add_rows(pass);
-    for (uint32_t i = 0, used = census_tallies_used(view); i < used; i++)
+    for (uint32_t i = 1, used = census_tallies_used(view); i < used; i++)
         census_add_tally_allocs(pass, &view->tallies[i]);
     for (uint32_t i = 0; i < pass->count; i++)
         if (pass->sums[i].pending)

@@ -4,7 +4,7 @@
  *   offset 0        struct tagpool_segment_header        one OS page, written by the program
  *   offset 4096     struct tagpool_segment_control       one OS page, written by tools
  *   slots_offset    struct tagpool_segment_slot[]        a row for each (tag, kind)
- *   tallies_offset  struct tagpool_segment_tally[]       a row for each (thread, slot) that needs one
+ *   tallies_offset  struct tagpool_segment_tally[]       a row for each (thread, slot) that needs one; 0 never
  *   quotas_offset   struct tagpool_segment_quota[]       a row for each quota account; the first is never used
  *   rows_offset     struct tagpool_segment_row[]         a row for each 64 KiB unit of pool memory
  *

@@ -524,6 +524,21 @@ START_TEST(no_handle_is_einval)
 }
 END_TEST
 
+static int look_at_one_in_child(void **blocks)
+{
+    (void)blocks;
+    return stats_differ(1, 0);
+}
+
+/* No block of a mixed page is live: the child has no tallies to read. */
+START_TEST(a_child_that_inherits_large_blocks_alone_can_look)
+{
+    void *block = tagpool_alloc(TAGPOOL_PAGED, 300000, TAG);
+    ck_assert_int_eq(in_child(look_at_one_in_child, &block), 0);
+    tagpool_free(block);
+}
+END_TEST
+
 UNIT_MAIN("tagpool", blocks_lie_as_the_pool_routines_say, from_a_page_on_sizes_are_rounded_to_whole_pages,
           alignments_are_kept, wrong_arguments_are_einval, what_no_machine_has_is_enomem,
           zalloc_is_zero_to_the_last_byte, large_zalloc_is_zero_to_the_last_byte, realloc_keeps_contents_tag_and_kind,
@@ -532,5 +547,6 @@ UNIT_MAIN("tagpool", blocks_lie_as_the_pool_routines_say, from_a_page_on_sizes_a
           the_middle_of_a_block_has_no_tag_and_does_not_stop, a_handle_is_its_tag_and_kind,
           tags_and_kinds_are_counted_apart, the_peak_stays, any_thread_may_free,
           a_child_s_accounts_start_with_what_is_live, a_child_that_only_looks_sees_the_same,
+          a_child_that_inherits_large_blocks_alone_can_look,
           a_child_s_accounts_leave_out_what_waits_in_the_mail, threads_of_a_child_may_all_be_its_first,
           no_handle_is_einval)

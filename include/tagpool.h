@@ -1,5 +1,6 @@
 /* The short way in: #include <tagpool.h>. */
 #include <tagpool/bundle.h>
+#include <tagpool/common_buffer.h>
 #include <tagpool/condition.h>
 #include <tagpool/limit.h>
 #include <tagpool/lookaside.h>

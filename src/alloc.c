@@ -45,6 +45,7 @@ struct alloc_step {
     const struct tp_request *request;
     unsigned class; /* TP_CLASS_LIMIT: a large block */
     bool is_new;    /* reads as zero; large blocks alone do */
+    bool *is_huge;  /* as in struct tp_large_request */
 };
 
 static void *alloc_step_take(void *argument)
@@ -53,7 +54,8 @@ static void *alloc_step_take(void *argument)
     const struct tp_request *request = step->request;
     if (step->class != TP_CLASS_LIMIT)
         return alloc_class_block(step->thread, request->slot, step->class, request->account);
-    const struct tp_large_request large = {request->slot, request->account, request->size, request->alignment};
+    const struct tp_large_request large = {
+        request->slot, request->account, request->size, request->alignment, step->is_huge};
     return tp_large_alloc(&large, &step->is_new);
 }
 
@@ -82,7 +84,7 @@ static void *alloc_step_run(struct alloc_step *step)
 static struct alloc_step alloc_step_begin(struct tp_thread *thread, const struct tp_request *request)
 {
     unsigned class = alloc_class(request->slot, request->size, request->alignment);
-    return (struct alloc_step){thread, request, class, false};
+    return (struct alloc_step){.thread = thread, .request = request, .class = class};
 }
 
 /* The charge comes first, and goes back where there is no block (Q3). */
@@ -126,6 +128,14 @@ void *tp_alloc_zeroed(struct tp_thread *thread, uint32_t slot, size_t size)
 {
     const struct tp_request request = {.slot = slot, .flags = TP_ALLOC_ZERO, .size = size, .alignment = 16};
     return tp_alloc_requested(thread, &request);
+}
+
+void *tp_alloc_huge(uint32_t slot, size_t size, bool *is_huge)
+{
+    const struct tp_request request = {.slot = slot, .size = size, .alignment = TP_HUGE_PAGE};
+    struct alloc_step step = {.request = &request, .class = TP_CLASS_LIMIT, .is_huge = is_huge};
+    tp_fork_note_slow_call();
+    return alloc_step_run(&step);
 }
 
 void *tp_alloc_known(uint64_t key, size_t size)

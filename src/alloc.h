@@ -37,6 +37,12 @@ void *tp_alloc(struct tp_thread *thread, uint32_t slot, size_t size, size_t alig
  */
 void *tp_alloc_known(uint64_t key, size_t size);
 
+/*
+ * As tp_alloc, for a nonpaged slot: whole OS pages, at a multiple of a huge page.  Their memory is that of huge pages
+ * where the system has them (is_huge), so it is contiguous within each.
+ */
+void *tp_alloc_huge(uint32_t slot, size_t size, bool *is_huge);
+
 /* As tp_alloc, all bytes up to the block's size zero. */
 void *tp_alloc_zeroed(struct tp_thread *thread, uint32_t slot, size_t size);
 

@@ -17,6 +17,7 @@
 #define TP_OS_PAGE ((size_t)1 << TP_OS_PAGE_SHIFT)
 #define TP_UNIT_SHIFT 16
 #define TP_UNIT ((size_t)1 << TP_UNIT_SHIFT)
+#define TP_HUGE_PAGE (2 * TP_MIB)
 
 #define TP_LIKELY(x) __builtin_expect(!!(x), 1)
 #define TP_UNLIKELY(x) __builtin_expect(!!(x), 0)

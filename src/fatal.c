@@ -8,6 +8,7 @@
 /* Every rule that this build can stop for, with its one sentence. */
 #define BAD_POOL_CALLER TP_STOP_BAD_POOL_CALLER, "BAD_POOL_CALLER"
 #define VIOLATION TP_STOP_VIOLATION, "DRIVER_VERIFIER_DETECTED_VIOLATION"
+#define DMA_VIOLATION TP_STOP_DMA, "DRIVER_VERIFIER_DMA_VIOLATION"
 static const struct stop_row {
     enum tp_rule rule;
     enum tp_stop_code code;
@@ -20,6 +21,9 @@ static const struct stop_row {
     {TP_CALLER_INVALID, BAD_POOL_CALLER, "A pointer was freed where no block is allocated"},
     {TP_CALLER_MIDDLE, BAD_POOL_CALLER, "A pointer into the middle of a block was freed"},
     {TP_LOOKASIDE_UNKNOWN, VIOLATION, "A lookaside list was used that was not made, or was destroyed"},
+    {TP_DMA_FREED_TOO_OFTEN, DMA_VIOLATION, "A common buffer was freed that is not allocated"},
+    {TP_DMA_WRITTEN_OUTSIDE, DMA_VIOLATION, "Program or device wrote behind the end of a common buffer"},
+    {TP_DMA_NOT_MAPPED, DMA_VIOLATION, "A common buffer was used that is not allocated"},
 };
 
 /* Every rule has its row. */

@@ -10,6 +10,7 @@
 enum tp_stop_code {
     TP_STOP_BAD_POOL_CALLER = 0xC2,
     TP_STOP_VIOLATION = 0xC4, /* DRIVER_VERIFIER_DETECTED_VIOLATION */
+    TP_STOP_DMA = 0xE6,       /* DRIVER_VERIFIER_DMA_VIOLATION */
 };
 
 /* A rule, by the first parameter of its stop.  Meanings of the others: Windows' bug check reference. */
@@ -20,6 +21,9 @@ enum tp_rule {
     TP_CALLER_INVALID = 0x46,        /* address, 0, 0: in a pool, but nothing is allocated there */
     TP_CALLER_MIDDLE = 0x41286,      /* address, block, offset: in the middle of an allocation */
     TP_LOOKASIDE_UNKNOWN = 0xCB,     /* list, 0, 0: of VIOLATION */
+    TP_DMA_FREED_TOO_OFTEN = 0x03,   /* how often too often, 0, 0: of DMA, as the next */
+    TP_DMA_WRITTEN_OUTSIDE = 0x0F,   /* 2 (behind the end), length, beginning */
+    TP_DMA_NOT_MAPPED = 0x16,        /* buffer, 0, 0 */
 };
 
 /* `tag` of 0: none to name. */

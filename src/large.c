@@ -2,11 +2,9 @@
 #include "account.h"
 #include "limit.h"
 #include "nonpaged.h"
+#include "os.h"
 #include "quota.h"
 #include "span.h"
-
-/* Requests beyond this cannot be served by any machine, and sums of sizes below it do not overflow. */
-#define LARGE_MAX ((size_t)1 << 46)
 
 static void *large_finish(struct tp_page *span, const struct tp_large_request *request, size_t size)
 {
@@ -41,29 +39,65 @@ static void large_shrink(uint32_t slot, size_t size)
     tp_limit_shrink(tp_limit_pool_of(slot), size);
 }
 
-/* Room and, if nonpaged, locked memory for a block that large_grow allowed; NULL takes that back. */
-static struct tp_page *large_span(uint32_t slot, size_t size, size_t units, size_t align_units)
+/*
+ * Take back a span whose first `size` bytes may have memory.  Where it is longer than that it is made of huge pages:
+ * their memory goes back to the system at once, for kept it would count in full, and be copied when they are made anew.
+ */
+static void large_give(struct tp_page *span, size_t size)
 {
-    struct tp_page *span = tp_span_alloc(tp_tags[slot].region, units, align_units);
-    if (span != NULL && (span->region == 1 || tp_nonpaged_lock(tp_unit_address(tp_page_unit(span)), size)))
+    char *start = tp_unit_address(tp_page_unit(span));
+    bool is_longer = ((size_t)span->units << TP_UNIT_SHIFT) - size >= TP_UNIT;
+    span->is_new = is_longer && tp_os_purge(start, size, tp_space_backing) == 0;
+    for (uint32_t i = 0; i < span->units; i++)
+        span[i].touched_pages = span->is_new ? 0 : TP_UNIT >> TP_OS_PAGE_SHIFT;
+    tp_span_free(span);
+}
+
+/*
+ * Have huge pages behind a span, whatever is there now, and keep what `size` bytes need of them: the frames of a huge
+ * page stay together when a part of it is given back.  True: the system had them all.
+ */
+static bool large_make_huge(struct tp_page *span, size_t size)
+{
+    char *start = tp_unit_address(tp_page_unit(span));
+    size_t length = (size_t)span->units << TP_UNIT_SHIFT;
+    for (size_t offset = 0; offset < length; offset += TP_HUGE_PAGE)
+        tp_os_populate(start + offset, TP_OS_PAGE);
+    bool is_huge = tp_os_collapse(start, length) == 0;
+    if (length > size)
+        tp_os_purge(start + size, length - size, tp_space_backing);
+    return is_huge;
+}
+
+/* Room for a block, and memory that is huge or locked if it is to be. */
+static struct tp_page *large_span(const struct tp_large_request *request, size_t size)
+{
+    size_t whole = request->is_huge != NULL ? TP_HUGE_PAGE : TP_UNIT;
+    size_t units = tp_round_up(size, whole) >> TP_UNIT_SHIFT;
+    size_t align_units = tp_max(request->alignment >> TP_UNIT_SHIFT, 1);
+    struct tp_page *span = tp_span_alloc(tp_tags[request->slot].region, units, align_units);
+    if (span == NULL)
+        return NULL;
+    if (request->is_huge != NULL) {
+        span->is_new = 0;
+        *request->is_huge = large_make_huge(span, size);
+    }
+    if (span->region == 1 || tp_nonpaged_lock(tp_unit_address(tp_page_unit(span)), size))
         return span;
-    if (span != NULL)
-        tp_span_free(span);
-    large_shrink(slot, size);
+    large_give(span, size);
     return NULL;
 }
 
 void *tp_large_alloc(const struct tp_large_request *request, bool *is_new)
 {
-    if (request->size > LARGE_MAX || request->alignment > LARGE_MAX)
-        return NULL;
     size_t size = tp_large_bytes(request->size);
-    size_t units = tp_round_up(size, TP_UNIT) >> TP_UNIT_SHIFT;
-    size_t align_units = tp_max(request->alignment >> TP_UNIT_SHIFT, 1);
-    uint32_t slot = request->slot;
-    struct tp_page *span = large_grow(slot, size) ? large_span(slot, size, units, align_units) : NULL;
-    if (span == NULL)
+    if (request->size > TP_LARGE_MAX || request->alignment > TP_LARGE_MAX || !large_grow(request->slot, size))
         return NULL;
+    struct tp_page *span = large_span(request, size);
+    if (span == NULL) {
+        large_shrink(request->slot, size);
+        return NULL;
+    }
     *is_new = span->is_new;
     span->is_new = 0;
     return large_finish(span, request, size);
@@ -94,9 +128,7 @@ void tp_large_free(struct tp_page *span, void *p)
     if (span->region == 0)
         tp_nonpaged_unlock(span->start, span->large_size);
     span->used = 0;
-    for (uint32_t i = 0; i < span->units; i++)
-        span[i].touched_pages = TP_UNIT >> TP_OS_PAGE_SHIFT;
-    tp_span_free(span);
+    large_give(span, span->large_size);
 }
 
 /* A large block on its way to another size. */
@@ -159,7 +191,7 @@ bool tp_large_resize(struct tp_page *span, size_t size)
     size = tp_large_bytes(size);
     if (size <= span->large_size)
         return size >= span->large_size / 2;
-    if (span->region == 0 || size > LARGE_MAX)
+    if (span->region == 0 || size > TP_LARGE_MAX)
         return false;
     return span->account != TP_ACCOUNT_NONE ? resize_grow_charged(span, size) : resize_grow(span, size);
 }

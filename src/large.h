@@ -13,7 +13,11 @@ struct tp_large_request {
     uint32_t account; /* charged for it already, or TP_ACCOUNT_NONE */
     size_t size;
     size_t alignment;
+    bool *is_huge; /* not NULL: in memory of huge pages, at a multiple of one; whether the system had them all */
 };
+
+/* Requests beyond this cannot be served by any machine, and sums of sizes below it do not overflow. */
+#define TP_LARGE_MAX ((size_t)1 << 46)
 
 /* Block bytes of a request. */
 TP_INLINE size_t tp_large_bytes(size_t size)

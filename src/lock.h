@@ -15,6 +15,7 @@
 enum tp_lock_rank {
     TP_LOCK_START,     /* the first call */
     TP_LOCK_LOOKASIDE, /* lookaside lists: which there are, and what they keep for all threads */
+    TP_LOCK_IOVA,      /* I/O virtual addresses that are taken */
     TP_LOCK_THREADS,   /* thread records */
     TP_LOCK_LIMITS,    /* limits, and what is allocated near one */
     TP_LOCK_ORPHANS,   /* pages whose thread ended, and calls of threads that are ending */

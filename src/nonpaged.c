@@ -4,12 +4,22 @@
 
 static size_t nonpaged_locked;
 
-static bool nonpaged_charge(size_t size)
+static bool nonpaged_fits(size_t held, size_t size)
 {
     size_t limit = tp_os_limit_locked();
+    return size <= limit && held <= limit - size;
+}
+
+bool tp_nonpaged_has_room(size_t size)
+{
+    return nonpaged_fits(tp_peek(&nonpaged_locked), size);
+}
+
+static bool nonpaged_charge(size_t size)
+{
     size_t held = tp_peek(&nonpaged_locked);
     do {
-        if (size > limit || held > limit - size)
+        if (!nonpaged_fits(held, size))
             return false;
     } while (!__atomic_compare_exchange_n(&nonpaged_locked, &held, held + size, true, __ATOMIC_RELAXED,
                                           __ATOMIC_RELAXED));

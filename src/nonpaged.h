@@ -11,4 +11,7 @@
 bool tp_nonpaged_lock(void *addr, size_t size);
 void tp_nonpaged_unlock(void *addr, size_t size);
 
+/* Whether so much could be locked, for those whose preparations are dear; others may be faster. */
+bool tp_nonpaged_has_room(size_t size);
+
 #endif

@@ -35,6 +35,15 @@ int tp_os_unlock(void *addr, size_t size);
 int tp_os_wipe_on_fork(void *addr, size_t size);
 void tp_os_no_huge_pages(void *addr, size_t size);
 
+/* Put the memory of whole huge pages into huge pages, now; each must have an OS page behind it already. */
+int tp_os_collapse(void *addr, size_t size);
+
+/*
+ * The physical frames of `count` OS pages: 0 for one that is not in RAM, and for all where the system keeps them to
+ * itself.
+ */
+int tp_os_page_frames(const void *addr, size_t count, uint64_t *frames);
+
 /* An anonymous memory file of `size` bytes for TP_BACKING_SHARED; a descriptor or a negative errno. */
 int tp_os_memory_file(size_t size);
 
@@ -51,7 +60,7 @@ int tp_os_file_reserve(int fd, size_t offset, size_t size); /* room on the file 
 void tp_os_close(int fd);
 int tp_os_unlink(const char *path);
 
-/* Have the pages of a shared mapping made now: an error here instead of SIGBUS later. */
+/* Have the pages of a mapping made now: of a shared one, an error here instead of SIGBUS later. */
 int tp_os_populate(void *addr, size_t size);
 
 /* Put fresh private memory, or private space to commit later, over a range, whatever was there. */

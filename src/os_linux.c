@@ -20,6 +20,13 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+/* An entry of /proc/self/pagemap: the page is in RAM, and in which frame. */
+#define PAGEMAP_PRESENT (UINT64_C(1) << 63)
+#define PAGEMAP_FRAME ((UINT64_C(1) << 55) - 1)
 
 /* The result as the kernel gives it, errno untouched. */
 static long os_call(long number, long a, long b, long c, long d, long e, long f)
@@ -92,6 +99,11 @@ int tp_os_wipe_on_fork(void *addr, size_t size)
 void tp_os_no_huge_pages(void *addr, size_t size)
 {
     os_madvise(addr, size, MADV_NOHUGEPAGE);
+}
+
+int tp_os_collapse(void *addr, size_t size)
+{
+    return os_madvise(addr, size, MADV_COLLAPSE);
 }
 
 /* Growing a file past RLIMIT_FSIZE would raise SIGXFSZ, so ask first. */
@@ -254,6 +266,27 @@ void tp_os_write_stderr(const char *text, size_t length)
             length -= (size_t)n;
         }
     }
+}
+
+static int os_read_page_map(int fd, uintptr_t page, size_t count, uint64_t *entries)
+{
+    size_t size = count * sizeof(entries[0]);
+    long n = os_call(SYS_pread64, fd, (long)entries, (long)size, (long)(page * sizeof(entries[0])), 0, 0);
+    if (n >= 0)
+        return (size_t)n == size ? 0 : -EIO;
+    return (int)n;
+}
+
+int tp_os_page_frames(const void *addr, size_t count, uint64_t *frames)
+{
+    int fd = os_move_up((int)os_call(SYS_openat, AT_FDCWD, (long)"/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0, 0, 0));
+    if (fd < 0)
+        return fd;
+    int error = os_read_page_map(fd, (uintptr_t)addr >> TP_OS_PAGE_SHIFT, count, frames);
+    tp_os_close(fd);
+    for (size_t i = 0; error == 0 && i < count; i++)
+        frames[i] = (frames[i] & PAGEMAP_PRESENT) != 0 ? frames[i] & PAGEMAP_FRAME : 0;
+    return error;
 }
 
 void tp_os_futex_wait(uint32_t *word, uint32_t value)

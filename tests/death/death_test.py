@@ -11,8 +11,8 @@ import signal
 import subprocess
 import sys
 
-NAMES = {"C2": "BAD_POOL_CALLER", "C4": "DRIVER_VERIFIER_DETECTED_VIOLATION"}
-STOP = re.compile(r"\*\*\* STOP: 0x000000(C[24]) \((?:0x[0-9A-F]{16}, ){3}0x[0-9A-F]{16}\) ([A-Z_]+)\n[A-Z][^\n]*\.\n")
+NAMES = {"C2": "BAD_POOL_CALLER", "C4": "DRIVER_VERIFIER_DETECTED_VIOLATION", "E6": "DRIVER_VERIFIER_DMA_VIOLATION"}
+STOP = re.compile(r"\*\*\* STOP: 0x000000(C[24]|E6) \((?:0x[0-9A-F]{16}, ){3}0x[0-9A-F]{16}\) ([A-Z_]+)\n[A-Z][^\n]*\.\n")
 
 
 def run(command, env):

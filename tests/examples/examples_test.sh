@@ -25,6 +25,12 @@ condition)
     expect '^memory is low: the cache gives up half$'
     expect '^there is plenty again$'
     ;;
+common_buffer)
+    expect '^ring 8 buffers of one page  (physical|virtual) addresses  32768 bytes locked$'
+    expect '^data 262144 bytes  (physical|virtual) address  [1-9][0-9]* runs?$'
+    expect '^64 packets of 4096 bytes went to the device and back  moved [0-9]+ times  damaged 0$'
+    expect '^still locked 0 bytes$'
+    ;;
 connections)
     expect '^Conn  allocs [0-9]{4,}  frees [0-9]{4,}  live 0 blocks, 0 bytes'
     expect '^Buff  allocs [0-9]{4,}  frees [0-9]{4,}  live 0 blocks, 0 bytes'

@@ -41,12 +41,24 @@ static bool fault_now(void)
 
 FAULT(int, tp_os_commit, (void *addr, size_t size), (addr, size), -ENOMEM)
 FAULT(int, tp_os_lock, (void *addr, size_t size), (addr, size), -ENOMEM)
+FAULT(int, tp_os_collapse, (void *addr, size_t size), (addr, size), -EINVAL)
 FAULT(int, tp_os_populate, (void *addr, size_t size), (addr, size), -ENOMEM)
 FAULT(void *, tp_metadata_alloc, (size_t size), (size), NULL)
 FAULT(struct tp_page *, tp_span_alloc, (unsigned region, size_t units, size_t align_units),
       (region, units, align_units), NULL)
 FAULT(void *, tp_alloc, (struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment),
       (thread, slot, size, alignment), (errno = ENOMEM, NULL))
+
+int (*fault_frames)(const void *addr, size_t count, uint64_t *frames);
+
+int __real_tp_os_page_frames(const void *addr, size_t count, uint64_t *frames);
+int __wrap_tp_os_page_frames(const void *addr, size_t count, uint64_t *frames);
+int __wrap_tp_os_page_frames(const void *addr, size_t count, uint64_t *frames)
+{
+    if (fault_now())
+        return -EMFILE;
+    return (fault_frames != NULL ? fault_frames : __real_tp_os_page_frames)(addr, count, frames);
+}
 
 /* --- each in turn --------------------------------------------------------------------------------------------- */
 

@@ -24,6 +24,9 @@ bool fault_happened(void);
  */
 unsigned fault_each(void (*body)(void));
 
+/* What tells the physical frames in place of the system (tp_os_page_frames); NULL: the system does. */
+extern int (*fault_frames)(const void *addr, size_t count, uint64_t *frames);
+
 /* In body: what does not hold is said and ends it. */
 #define fault_must(condition)                                                                                          \
     do {                                                                                                               \

@@ -2,6 +2,7 @@
 #include <tagpool/bundle.h>
 #include <tagpool/common_buffer.h>
 #include <tagpool/condition.h>
+#include <tagpool/iobuf.h>
 #include <tagpool/limit.h>
 #include <tagpool/lookaside.h>
 #include <tagpool/quota.h>

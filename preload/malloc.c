@@ -72,7 +72,7 @@ EXPORT void *calloc(size_t count, size_t each)
 static void *preload_move_charged(void *old, const struct tp_block_info *info, size_t size, struct tp_call call)
 {
     struct tp_thread *thread = tp_thread_self();
-    const struct tp_request request = {
+    const struct tp_alloc_request request = {
         .slot = tp_site_slot_of_call(thread, &call), .size = size, .alignment = PRELOAD_ALIGNMENT};
     return tp_block_move(thread, old, info, &request);
 }

@@ -42,7 +42,7 @@ static void *alloc_class_block(struct tp_thread *thread, uint32_t slot, unsigned
 /* A request on its way: what is taken for it, maybe under a lock. */
 struct alloc_step {
     struct tp_thread *thread;
-    const struct tp_request *request;
+    const struct tp_alloc_request *request;
     unsigned class; /* TP_CLASS_LIMIT: a large block */
     bool is_new;    /* reads as zero; large blocks alone do */
     bool *is_huge;  /* as in struct tp_large_request */
@@ -51,7 +51,7 @@ struct alloc_step {
 static void *alloc_step_take(void *argument)
 {
     struct alloc_step *step = argument;
-    const struct tp_request *request = step->request;
+    const struct tp_alloc_request *request = step->request;
     if (step->class != TP_CLASS_LIMIT)
         return alloc_class_block(step->thread, request->slot, step->class, request->account);
     const struct tp_large_request large = {
@@ -62,7 +62,7 @@ static void *alloc_step_take(void *argument)
 /* Block bytes, before there is a block. */
 static size_t alloc_step_bytes(const struct alloc_step *step)
 {
-    const struct tp_request *request = step->request;
+    const struct tp_alloc_request *request = step->request;
     return step->class == TP_CLASS_LIMIT ? tp_large_bytes(request->size)
                                          : tp_tag_classes(request->slot)->size[step->class];
 }
@@ -70,7 +70,7 @@ static size_t alloc_step_bytes(const struct alloc_step *step)
 /* Again where a limit came near meanwhile: it is asked then. */
 static void *alloc_step_run(struct alloc_step *step)
 {
-    const struct tp_request *request = step->request;
+    const struct tp_alloc_request *request = step->request;
     void *block = NULL;
     if (TP_LIKELY(!tp_limit_must_ask(request->slot, request->priority)))
         block = alloc_step_take(step);
@@ -81,7 +81,7 @@ static void *alloc_step_run(struct alloc_step *step)
     return block;
 }
 
-static struct alloc_step alloc_step_begin(struct tp_thread *thread, const struct tp_request *request)
+static struct alloc_step alloc_step_begin(struct tp_thread *thread, const struct tp_alloc_request *request)
 {
     unsigned class = alloc_class(request->slot, request->size, request->alignment);
     return (struct alloc_step){.thread = thread, .request = request, .class = class};
@@ -90,7 +90,7 @@ static struct alloc_step alloc_step_begin(struct tp_thread *thread, const struct
 /* The charge comes first, and goes back where there is no block (Q3). */
 static void *alloc_step_run_charged(struct alloc_step *step)
 {
-    const struct tp_request *request = step->request;
+    const struct tp_alloc_request *request = step->request;
     unsigned region = tp_tags[request->slot].region;
     size_t bytes = alloc_step_bytes(step);
     if (!tp_quota_charge(request->account, region, bytes)) {
@@ -110,7 +110,7 @@ static void *alloc_step_finish(const struct alloc_step *step, void *block)
     return block;
 }
 
-void *tp_alloc_requested(struct tp_thread *thread, const struct tp_request *request)
+void *tp_alloc_requested(struct tp_thread *thread, const struct tp_alloc_request *request)
 {
     struct alloc_step step = alloc_step_begin(thread, request);
     tp_fork_note_slow_call();
@@ -120,19 +120,19 @@ void *tp_alloc_requested(struct tp_thread *thread, const struct tp_request *requ
 
 void *tp_alloc(struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment)
 {
-    const struct tp_request request = {.slot = slot, .size = size, .alignment = alignment};
+    const struct tp_alloc_request request = {.slot = slot, .size = size, .alignment = alignment};
     return tp_alloc_requested(thread, &request);
 }
 
 void *tp_alloc_zeroed(struct tp_thread *thread, uint32_t slot, size_t size)
 {
-    const struct tp_request request = {.slot = slot, .flags = TP_ALLOC_ZERO, .size = size, .alignment = 16};
+    const struct tp_alloc_request request = {.slot = slot, .flags = TP_ALLOC_ZERO, .size = size, .alignment = 16};
     return tp_alloc_requested(thread, &request);
 }
 
 void *tp_alloc_huge(uint32_t slot, size_t size, bool *is_huge)
 {
-    const struct tp_request request = {.slot = slot, .size = size, .alignment = TP_HUGE_PAGE};
+    const struct tp_alloc_request request = {.slot = slot, .size = size, .alignment = TP_HUGE_PAGE};
     struct alloc_step step = {.request = &request, .class = TP_CLASS_LIMIT, .is_huge = is_huge};
     tp_fork_note_slow_call();
     return alloc_step_run(&step);
@@ -237,7 +237,7 @@ static void block_forget_account(const struct tp_block_info *info)
  * for.
  */
 static void *block_replace_charged(struct tp_thread *thread, const struct tp_block_info *info,
-                                   const struct tp_request *request)
+                                   const struct tp_alloc_request *request)
 {
     struct alloc_step step = alloc_step_begin(thread, request);
     size_t bytes = alloc_step_bytes(&step), before = info->size;
@@ -258,9 +258,9 @@ static void *block_replace_charged(struct tp_thread *thread, const struct tp_blo
 }
 
 void *tp_block_move(struct tp_thread *thread, void *old, const struct tp_block_info *info,
-                    const struct tp_request *request)
+                    const struct tp_alloc_request *request)
 {
-    struct tp_request charged = *request;
+    struct tp_alloc_request charged = *request;
     charged.account = info->account;
     bool is_replaced = info->account != TP_ACCOUNT_NONE && info->page->region == tp_tags[request->slot].region;
     void *block = is_replaced ? block_replace_charged(thread, info, &charged) : tp_alloc_requested(thread, &charged);

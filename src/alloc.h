@@ -13,7 +13,7 @@ enum tp_alloc_flag {
     TP_ALLOC_ZERO = 1u << 0, /* all bytes up to the block's size */
 };
 
-struct tp_request {
+struct tp_alloc_request {
     uint32_t slot;
     uint32_t flags;   /* enum tp_alloc_flag */
     uint32_t account; /* quota account to be charged, or TP_ACCOUNT_NONE */
@@ -23,7 +23,7 @@ struct tp_request {
 };
 
 /* A block as requested, counted; NULL with errno ENOMEM or EDQUOT.  `thread` may be NULL. */
-void *tp_alloc_requested(struct tp_thread *thread, const struct tp_request *request);
+void *tp_alloc_requested(struct tp_thread *thread, const struct tp_alloc_request *request);
 
 /*
  * A block of at least `size` bytes for a slot, aligned to `alignment` (a power of two, at least 16), counted.  NULL
@@ -70,6 +70,6 @@ bool tp_block_resize(const struct tp_block_info *info, size_t size);
 
 /* Another block, with the contents and the quota account of a live one, which is freed; NULL leaves that as it was. */
 void *tp_block_move(struct tp_thread *thread, void *old, const struct tp_block_info *info,
-                    const struct tp_request *request);
+                    const struct tp_alloc_request *request);
 
 #endif

@@ -69,7 +69,7 @@ static void *alloc_with_flags(struct tp_thread *thread, uint32_t slot, size_t si
 {
     if (slot == TAGPOOL_SEGMENT_NO_SLOT)
         return NULL;
-    struct tp_request request = {.slot = slot, .size = size, .alignment = 16};
+    struct tp_alloc_request request = {.slot = slot, .size = size, .alignment = 16};
     if ((flags & TAGPOOL_ZERO) != 0)
         request.flags |= TP_ALLOC_ZERO;
     if ((flags & FLAGS_PRIORITY) != 0)
@@ -98,7 +98,7 @@ void *tagpool_realloc(void *block, size_t size)
     struct tp_block_info info = tp_block_look_up(block);
     if (tp_block_resize(&info, size))
         return block;
-    const struct tp_request request = {.slot = info.slot, .size = size, .alignment = 16};
+    const struct tp_alloc_request request = {.slot = info.slot, .size = size, .alignment = 16};
     return tp_block_move(thread, block, &info, &request);
 }
 

@@ -133,12 +133,14 @@ class Bench:
 
     # --- rows ---
 
-    def row(self, name, value, most=None, unit=""):
-        """A figure; `most`: what it must not exceed, as printed, else it is only a record."""
+    def row(self, name, value, most=None, unit="", least=None):
+        """A figure; `most`: what it must not exceed, `least`: what it must reach, as printed; else only a record."""
         figure = f"{value:.3f}" if value < 100 else f"{value:.0f}"
         verdict = "(record)"
         if most is not None:
             verdict = f"(must: <= {most:g}{unit}) {'ok' if float(figure) <= most else 'FAILS'}"
+        if least is not None:
+            verdict = f"(must: >= {least:g}{unit}) {'ok' if float(figure) >= least else 'FAILS'}"
         line = f"{name}: {figure}{unit} {verdict}"
         self.rows.append(line)
         print(line, flush=True)

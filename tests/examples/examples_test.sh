@@ -40,6 +40,12 @@ limit)
     expect '^asked for 1000 pages  refused 0  shed [1-9][0-9]+ times  most [0-9]+ pages of 64$'
     expect '^low [1-9][0-9] of 100  normal 100 of 100$'
     ;;
+iobuf)
+    # 3000000 bytes in requests of 512 KiB, each of 8 pieces but the last; many pieces to a call.
+    expect '^copied 3000000 bytes by (io_uring|preadv and pwritev)$'
+    expect '^requests 12  pieces 94  system calls (1[2-9]|2[0-9])$'
+    expect '^equal yes  still out 0$'
+    ;;
 lookaside)
     # 48000 requests, and at most one in a hundred was made.
     expect '^requests 48000  from the pool [0-9]{2,3}  kept [0-9]+  depth [0-9]+ of 256  buffers made [0-9]{2,3}$'

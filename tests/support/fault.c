@@ -5,6 +5,7 @@
 #include "metadata.h"
 #include "os.h"
 #include "span.h"
+#include "uring.h"
 
 #include <errno.h>
 #include <sys/wait.h>
@@ -48,6 +49,11 @@ FAULT(struct tp_page *, tp_span_alloc, (unsigned region, size_t units, size_t al
       (region, units, align_units), NULL)
 FAULT(void *, tp_alloc, (struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment),
       (thread, slot, size, alignment), (errno = ENOMEM, NULL))
+FAULT(int, tp_uring_open, (struct tp_uring *uring, const struct iovec *buffers, unsigned count),
+      (uring, buffers, count), -ENOMEM)
+
+/* A ring that moves nothing, and keeps silent about it. */
+FAULT(int, tp_uring_run, (struct tp_uring *uring, struct tp_request *request), (uring, request), 0)
 
 int (*fault_frames)(const void *addr, size_t count, uint64_t *frames);
 

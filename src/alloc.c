@@ -178,7 +178,7 @@ static void block_info_large(struct tp_block_info *info)
 static void block_info_side(struct tp_block_info *info, struct tp_side side)
 {
     info->slot = side.slot;
-    info->account = side.slot != TAGPOOL_SEGMENT_NO_SLOT ? side.account : TP_ACCOUNT_NONE;
+    info->account = side.account;
 }
 
 /* What is known of a block by its place alone. */
@@ -229,7 +229,7 @@ static void block_forget_account(const struct tp_block_info *info)
     if (info->page->state == TP_UNIT_LARGE)
         info->page->account = TP_ACCOUNT_NONE;
     else
-        tp_poke(&info->page->side[info->index].account, (uint16_t)TP_ACCOUNT_NONE);
+        tp_heap_side_forget_account(info->page, info->index);
 }
 
 /*

@@ -297,6 +297,7 @@ static void heap_fill_page(struct tp_heap *heap, struct tp_page *page, unsigned 
     page->slot = (uint16_t)heap->slot;
     page->wake = TP_PAGE_WAKE_EMPTY;
     page->side = NULL;
+    page->accounts = NULL;
     page->capacity = heap_capacity(page, heap_is_mixed(heap));
     heap_trim_page(heap, page);
     page->is_new = 0;
@@ -322,6 +323,17 @@ static struct tp_page *heap_take_page(struct tp_heap *heap, unsigned class)
     return page;
 }
 
+static void heap_free_side(struct tp_page *page)
+{
+    size_t size = page->capacity * sizeof(page->side[0]);
+    if (page->side != NULL)
+        tp_metadata_free(page->side, size);
+    if (page->accounts != NULL)
+        tp_metadata_free(page->accounts, size);
+    page->side = NULL;
+    page->accounts = NULL;
+}
+
 /* An empty page leaves its heap: any tag may have its units next. */
 static void heap_retire_page(struct tp_page *page)
 {
@@ -334,9 +346,7 @@ static void heap_retire_page(struct tp_page *page)
     tp_poke(&page->owner, TP_OWNER_NONE);
     if (page->region == 0 && carved > 0)
         tp_nonpaged_unlock(page->start, carved);
-    if (page->side != NULL)
-        tp_metadata_free(page->side, page->capacity * sizeof(page->side[0]));
-    page->side = NULL;
+    heap_free_side(page);
     page->free = NULL;
     heap_shrink_bounds(page, (size_t)page->carved * page->block_size, carved);
     heap_touched(-(int64_t)carved);
@@ -471,47 +481,79 @@ static void *heap_pop(struct tp_heap *heap, unsigned class, struct tp_page **fro
 
 /* --- mixed pages ---------------------------------------------------------------------------------------------- */
 
-static void heap_side_give(struct tp_side *side, uint32_t slot, uint32_t account)
+/* Most pages never hold a charged block. */
+static bool heap_make_accounts(struct tp_page *page)
 {
-    tp_poke(&side->account, (uint16_t)account);
-    tp_poke(&side->slot, (uint16_t)slot);
+    uint16_t *accounts = tp_metadata_alloc(page->capacity * sizeof(accounts[0]));
+    tp_publish(&page->accounts, accounts);
+    return accounts != NULL;
+}
+
+/* A block is the slot's and the account's from now on; false: there is no memory to note the account. */
+static bool heap_side_give(struct tp_page *page, uint32_t index, uint32_t slot, uint32_t account)
+{
+    if (account != TP_ACCOUNT_NONE && page->accounts == NULL && !heap_make_accounts(page))
+        return false;
+    if (page->accounts != NULL)
+        tp_poke(&page->accounts[index], (uint16_t)account);
+    tp_poke(&page->side[index], (uint16_t)slot);
+    return true;
+}
+
+static void *heap_pop_mixed(struct tp_heap *mixed, uint32_t slot, unsigned class, uint32_t account)
+{
+    struct tp_page *page;
+    void *block = heap_pop(mixed, class, &page);
+    if (block == NULL || heap_side_give(page, tp_page_index(page, block), slot, account))
+        return block;
+    tp_heap_put(page, block, block, 1);
+    return NULL;
 }
 
 static void *heap_alloc_mixed(struct tp_thread *thread, uint32_t slot, unsigned class, uint32_t account)
 {
-    struct tp_page *page;
     struct tp_heap *mixed = heap_mixed(thread, (enum tp_layout)tp_tags[slot].layout);
     size_t size = tp_tag_classes(slot)->size[class];
     if (mixed == NULL || !tp_limit_grow(&tp_tags[slot].meter, size))
         return NULL;
-    void *block = heap_pop(mixed, class, &page);
-    if (block == NULL) {
+    void *block = heap_pop_mixed(mixed, slot, class, account);
+    if (block != NULL)
+        tp_account_alloc(thread, slot, size);
+    else
         tp_limit_shrink(&tp_tags[slot].meter, size);
-        return NULL;
-    }
-    heap_side_give(&page->side[tp_page_index(page, block)], slot, account);
-    tp_account_alloc(thread, slot, page->block_size);
     return block;
+}
+
+static uint16_t heap_side_account(const struct tp_page *page, uint32_t index)
+{
+    const uint16_t *accounts = __atomic_load_n(&page->accounts, __ATOMIC_ACQUIRE);
+    return accounts != NULL ? tp_peek(&accounts[index]) : TP_ACCOUNT_NONE;
 }
 
 struct tp_side tp_heap_side_peek(const struct tp_page *page, uint32_t index)
 {
-    struct tp_side side = {tp_peek(&page->side[index].slot), tp_peek(&page->side[index].account)};
-    if ((side.slot & SIDE_FREED) != 0)
-        side.slot = TAGPOOL_SEGMENT_NO_SLOT;
-    return side;
+    uint16_t slot = tp_peek(&page->side[index]);
+    if ((slot & SIDE_FREED) != 0)
+        slot = TAGPOOL_SEGMENT_NO_SLOT;
+    return (struct tp_side){slot, slot != TAGPOOL_SEGMENT_NO_SLOT ? heap_side_account(page, index) : TP_ACCOUNT_NONE};
 }
 
 struct tp_side tp_heap_side_take(struct tp_page *page, uint32_t index, const void *p)
 {
-    struct tp_side side = {tp_peek(&page->side[index].slot), tp_peek(&page->side[index].account)};
-    uint32_t tag = tp_tags[side.slot & ~SIDE_FREED].tag;
-    if (TP_UNLIKELY(side.slot == TAGPOOL_SEGMENT_NO_SLOT))
+    uint16_t slot = tp_peek(&page->side[index]);
+    uint32_t tag = tp_tags[slot & ~SIDE_FREED].tag;
+    if (TP_UNLIKELY(slot == TAGPOOL_SEGMENT_NO_SLOT))
         tp_stop(TP_CALLER_INVALID, (uintptr_t)p, 0, 0, p, 0);
-    if (TP_UNLIKELY((side.slot & SIDE_FREED) != 0))
+    if (TP_UNLIKELY((slot & SIDE_FREED) != 0))
         tp_stop(TP_CALLER_FREED_TWICE, 0, tag, (uintptr_t)p, p, tag);
-    tp_poke(&page->side[index].slot, (uint16_t)(side.slot | SIDE_FREED));
+    struct tp_side side = {slot, heap_side_account(page, index)};
+    tp_poke(&page->side[index], (uint16_t)(slot | SIDE_FREED));
     return side;
+}
+
+void tp_heap_side_forget_account(struct tp_page *page, uint32_t index)
+{
+    tp_poke(&page->accounts[index], (uint16_t)TP_ACCOUNT_NONE);
 }
 
 /*
@@ -520,9 +562,9 @@ struct tp_side tp_heap_side_take(struct tp_page *page, uint32_t index, const voi
  */
 static void heap_side_note_put(struct tp_page *page, const void *block)
 {
-    const struct tp_side *side = &page->side[tp_page_index(page, block)];
-    struct tp_heap *heap = page->heap->thread->slots[side->slot & ~SIDE_FREED].heap;
-    if (heap != NULL && heap->mixed_live[page->class] > 0 && side->account == TP_ACCOUNT_NONE)
+    uint32_t index = tp_page_index(page, block);
+    struct tp_heap *heap = page->heap->thread->slots[page->side[index] & ~SIDE_FREED].heap;
+    if (heap != NULL && heap->mixed_live[page->class] > 0 && heap_side_account(page, index) == TP_ACCOUNT_NONE)
         heap->mixed_live[page->class]--;
 }
 

@@ -64,6 +64,7 @@ void *tp_heap_alloc_charged(struct tp_thread *thread, uint32_t slot, unsigned cl
  */
 struct tp_side tp_heap_side_take(struct tp_page *page, uint32_t index, const void *p);
 struct tp_side tp_heap_side_peek(const struct tp_page *page, uint32_t index);
+void tp_heap_side_forget_account(struct tp_page *page, uint32_t index);
 
 /*
  * A thread ends: its pages go to the orphans.  Under TP_LOCK_ORPHANS.  False: memory is exhausted, and the thread

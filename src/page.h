@@ -52,7 +52,7 @@ struct tp_block {
 
 /* What a mixed page knows of a block. */
 struct tp_side {
-    uint16_t slot;    /* marked where the block is free; TAGPOOL_SEGMENT_NO_SLOT: never given out */
+    uint16_t slot;    /* TAGPOOL_SEGMENT_NO_SLOT: it is free */
     uint16_t account; /* quota account it is charged to, or TP_ACCOUNT_NONE */
 };
 
@@ -91,8 +91,11 @@ struct tp_page {
     uint32_t capacity;  /* blocks there can be */
     uint32_t units;     /* of the page, the large block, or the free run that begins (or ends) here */
     uint16_t account;   /* quota account of a large block */
-    struct tp_side *side; /* mixed pages: whose each block is */
-    size_t large_size;  /* block bytes of a large block */
+    uint16_t *side;     /* mixed pages: slot of each block, marked where it is free */
+    union {
+        size_t large_size;  /* block bytes of a large block */
+        uint16_t *accounts; /* mixed pages: quota account of each block; NULL: none was charged yet */
+    };
     uint64_t freed_ms;  /* when a free run became free */
 };
 

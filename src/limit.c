@@ -33,6 +33,7 @@ struct tp_limit {
 };
 
 struct tp_meter tp_limit_pools[TAGPOOL_SEGMENT_REGIONS];
+uint32_t tp_limit_near_count __attribute__((aligned(TP_CACHE_LINE)));
 void (*tp_limit_relief)(uint32_t slot);
 
 /* The thread that has been admitted, by its thread-local word: what it takes may grow. */
@@ -66,7 +67,8 @@ static uint64_t limit_live(const struct tp_meter *meter)
 static void limit_turn_near(struct tp_meter *meter)
 {
     meter->limit->near_since_ms = tp_os_now_ms();
-    tp_publish(&meter->near, 1);
+    if (!__atomic_exchange_n(&meter->near, 1, __ATOMIC_SEQ_CST))
+        __atomic_fetch_add(&tp_limit_near_count, 1, __ATOMIC_SEQ_CST);
     tp_segment_next_epoch();
 }
 
@@ -86,7 +88,8 @@ static void limit_turn_far(struct tp_meter *meter)
 {
     meter->limit->summed = false;
     meter->limit->settled = false;
-    tp_publish(&meter->near, 0);
+    if (__atomic_exchange_n(&meter->near, 0, __ATOMIC_SEQ_CST))
+        __atomic_fetch_sub(&tp_limit_near_count, 1, __ATOMIC_SEQ_CST);
     tp_segment_next_epoch();
 }
 

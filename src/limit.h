@@ -32,9 +32,14 @@ TP_INLINE struct tp_meter *tp_limit_pool_of(uint32_t slot)
     return &tp_limit_pools[tp_tags[slot].region];
 }
 
+/* How many meters are near: in a line of its own, for bounds change all the time and are looked at by few. */
+extern uint32_t tp_limit_near_count;
+
 /* Blocks of this slot are counted one by one. */
 TP_INLINE bool tp_limit_is_near(uint32_t slot)
 {
+    if (TP_LIKELY(tp_peek(&tp_limit_near_count) == 0))
+        return false;
     return tp_peek(&tp_tags[slot].meter.near) | tp_peek(&tp_limit_pool_of(slot)->near);
 }
 

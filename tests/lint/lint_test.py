@@ -10,7 +10,7 @@ import sys
 
 # Lower modules never include higher ones.
 LADDER = """base os text cgroup lock fatal sizeclass space page segment metadata span tag thread account limit quota
-            nonpaged heap mail frame site fork start large alloc fast census pool lookaside condition iova common_buffer
+            nonpaged heap mail frame site fork start large alloc fast census pool store depth magazine lookaside condition iova common_buffer
             transfer uring iobuf tagpool scope bundle preload""".split()
 
 # A module that calls up, and why: each is a step of a life that ends higher than it begins.

@@ -237,8 +237,21 @@ int tagpool_condition_is_set(tagpool_condition_t condition)
     return holds;
 }
 
+/* A descriptor says what was so at the last look, so another look decides. */
 int tagpool_condition_wait(tagpool_condition_t condition, int timeout_ms)
 {
     struct pollfd waited = {.fd = tagpool_condition_fd(condition), .events = POLLIN};
-    return waited.fd >= 0 ? poll(&waited, 1, timeout_ms) : -1;
+    uint64_t started = tp_os_now_ms();
+    int left = timeout_ms;
+    if (waited.fd < 0)
+        return -1;
+    for (;;) {
+        int ready = poll(&waited, 1, left);
+        if (ready < 0 || tagpool_condition_is_set(condition))
+            return ready < 0 ? -1 : 1;
+        int64_t passed = (int64_t)(tp_os_now_ms() - started);
+        if (timeout_ms >= 0 && passed >= timeout_ms)
+            return 0;
+        left = timeout_ms >= 0 ? timeout_ms - (int)passed : -1;
+    }
 }

@@ -101,6 +101,15 @@ static void fork_inherit_region(unsigned region, bool consistent)
     }
 }
 
+/* The parent's header went on changing since the fork: what it counts is told anew by what this process has. */
+static void fork_inherit_totals(void)
+{
+    tp_segment->touched_bytes = tp_span_dirty_bytes();
+    for (unsigned region = 0; region < TAGPOOL_SEGMENT_REGIONS; region++)
+        tp_segment->touched_bytes += tp_limit_pools[region].bound;
+    tp_segment->metadata_bytes = tp_metadata_bytes();
+}
+
 /* --- the interface -------------------------------------------------------------------------------------------- */
 
 void tp_fork_adopt(void)
@@ -118,6 +127,7 @@ void tp_fork_adopt(void)
     for (unsigned region = 0; region < TAGPOOL_SEGMENT_REGIONS; region++)
         fork_inherit_region(region, consistent);
     tp_quota_settle();
+    fork_inherit_totals();
     fork_calls_left = FORK_SLOW_CALLS;
 }
 

@@ -66,7 +66,7 @@ static uint64_t limit_live(const struct tp_meter *meter)
 
 static void limit_turn_near(struct tp_meter *meter)
 {
-    meter->limit->near_since_ms = tp_os_now_ms();
+    tp_poke(&meter->limit->near_since_ms, tp_os_now_ms());
     if (!__atomic_exchange_n(&meter->near, 1, __ATOMIC_SEQ_CST))
         __atomic_fetch_add(&tp_limit_near_count, 1, __ATOMIC_SEQ_CST);
     tp_segment_next_epoch();
@@ -96,9 +96,9 @@ static void limit_turn_far(struct tp_meter *meter)
 static void limit_leave_if_far(struct tp_meter *meter)
 {
     uint64_t trigger = meter->trigger;
-    if (!meter->near || (trigger != 0 && tp_peek(&meter->bound) > trigger - trigger / LIMIT_FAR_SHARE))
+    if (!tp_peek(&meter->near) || (trigger != 0 && tp_peek(&meter->bound) > trigger - trigger / LIMIT_FAR_SHARE))
         return;
-    if (tp_os_now_ms() - meter->limit->near_since_ms >= LIMIT_NEAR_MS)
+    if (tp_os_now_ms() - tp_peek(&meter->limit->near_since_ms) >= LIMIT_NEAR_MS)
         limit_turn_far(meter);
 }
 
@@ -118,7 +118,7 @@ static bool limit_others_may_be_behind(void)
 /* The lock is held, and released while this waits: once after a meter turned near, and only for a sum that decides. */
 static bool limit_settle(struct tp_limit *limit)
 {
-    uint64_t passed = tp_os_now_ms() - limit->near_since_ms;
+    uint64_t passed = tp_os_now_ms() - tp_peek(&limit->near_since_ms);
     if (limit->settled || passed >= LIMIT_SETTLE_MS || !limit_others_may_be_behind())
         return false;
     tp_unlock(TP_LOCK_LIMITS);
@@ -148,7 +148,7 @@ static uint64_t limit_most(const tagpool_limit_t *values, enum tp_priority prior
 static void limit_sum(struct tp_limit *limit)
 {
     limit->held = limit_live(limit->meter);
-    limit->summed = limit->meter->near;
+    limit->summed = tp_peek(&limit->meter->near);
 }
 
 /* As far as is known without a sum. */
@@ -173,7 +173,7 @@ static enum limit_answer limit_ask(const struct tp_meter *meter, size_t bytes, e
     uint64_t most = limit != NULL ? limit_most(&limit->values, priority) : LIMIT_NONE;
     if (most == LIMIT_NONE || limit_fits(limit, bytes, most))
         return LIMIT_YES;
-    if (meter->near && limit_settle(limit))
+    if (tp_peek(&meter->near) && limit_settle(limit))
         return LIMIT_ASK_AGAIN;
     return limit_fits_now(limit, bytes, most) ? LIMIT_YES : LIMIT_NO;
 }
@@ -231,7 +231,7 @@ static void limit_took(const struct tp_meter *meter, size_t bytes, struct limit_
 {
     struct tp_limit *limit = meter->limit;
     *event = (struct limit_event){0};
-    if (limit == NULL || !meter->near)
+    if (limit == NULL || !tp_peek(&meter->near))
         return;
     limit->held += bytes;
     if (limit->crossed || !limit_is_above(limit))
@@ -243,7 +243,7 @@ static void limit_took(const struct tp_meter *meter, size_t bytes, struct limit_
 static void limit_gave(struct tp_meter *meter, size_t bytes)
 {
     struct tp_limit *limit = meter->limit;
-    if (limit == NULL || !meter->near)
+    if (limit == NULL || !tp_peek(&meter->near))
         return;
     limit->held -= tp_min(bytes, limit->held);
     if (limit->summed && limit->held <= limit->values.soft)
@@ -354,9 +354,9 @@ static void limit_apply(struct tp_limit *limit, const tagpool_limit_t *values)
     limit->crossed = false;
     __atomic_store_n(&meter->trigger, limit_trigger(values), __ATOMIC_SEQ_CST);
     bool near = meter->trigger != 0 && __atomic_load_n(&meter->bound, __ATOMIC_SEQ_CST) > meter->trigger;
-    if (near && !meter->near)
+    if (near && !tp_peek(&meter->near))
         limit_turn_near(meter);
-    else if (!near && meter->near)
+    else if (!near && tp_peek(&meter->near))
         limit_turn_far(meter);
     limit_show(meter, values);
 }
@@ -376,7 +376,7 @@ bool tp_limit_get(struct tp_meter *meter, tagpool_limit_state_t *state)
     tp_lock(TP_LOCK_LIMITS);
     const struct tp_limit *limit = meter->limit;
     if (limit != NULL)
-        *state = (tagpool_limit_state_t){limit->values.soft, limit->values.hard, limit_live(meter), limit->refused};
+        *state = (tagpool_limit_state_t){limit->values.soft, limit->values.hard, tp_min(limit_live(meter), tp_peek(&meter->bound)), limit->refused};
     tp_unlock(TP_LOCK_LIMITS);
     return limit != NULL;
 }

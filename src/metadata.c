@@ -15,6 +15,15 @@ struct metadata_free {
 static struct metadata_free *metadata_lists[METADATA_SHIFT_MAX];
 static size_t metadata_used;
 
+/* The header's number, for a forked child: its parent's header goes on changing. */
+static size_t metadata_bytes;
+
+void tp_metadata_count(size_t bytes)
+{
+    __atomic_fetch_add(&metadata_bytes, bytes, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&tp_segment->metadata_bytes, bytes, __ATOMIC_RELAXED);
+}
+
 static unsigned metadata_shift(size_t size)
 {
     unsigned shift = METADATA_SHIFT_MIN;
@@ -30,7 +39,7 @@ static void *metadata_carve(unsigned shift)
         return NULL;
     void *p = tp_areas[TP_AREA_METADATA].base + metadata_used;
     metadata_used += size;
-    __atomic_fetch_add(&tp_segment->metadata_bytes, size, __ATOMIC_RELAXED);
+    tp_metadata_count(size);
     return p;
 }
 
@@ -54,6 +63,11 @@ void tp_metadata_free(void *p, size_t size)
     entry->next = metadata_lists[shift];
     metadata_lists[shift] = entry;
     tp_unlock(TP_LOCK_METADATA);
+}
+
+size_t tp_metadata_bytes(void)
+{
+    return tp_peek(&metadata_bytes);
 }
 
 void tp_metadata_reset(void)

@@ -11,6 +11,10 @@
 void *tp_metadata_alloc(size_t size);
 void tp_metadata_free(void *p, size_t size);
 
+/* So much more memory serves the engine itself; and all of it. */
+void tp_metadata_count(size_t bytes);
+size_t tp_metadata_bytes(void);
+
 /* In a forked child whose parent may have been in here: forget what was on the lists. */
 void tp_metadata_reset(void);
 

@@ -170,9 +170,13 @@ void tp_quota_attach(struct tp_thread *thread, struct tp_quota *quota)
 
 /* --- charging ------------------------------------------------------------------------------------------------- */
 
-static void quota_note_peak(struct tp_quota *quota, unsigned region, uint64_t held)
+/* Once all levels have agreed. */
+static void quota_note_peak(struct tp_quota *quota, unsigned region)
 {
+    uint64_t held = tp_peek(&quota->held[region]);
     uint64_t peak = tp_peek(&quota->peak[region]);
+    if (held <= peak)
+        return;
     while (held > peak && !__atomic_compare_exchange_n(&quota->peak[region], &peak, held, true, __ATOMIC_RELAXED,
                                                        __ATOMIC_RELAXED))
         ;
@@ -192,8 +196,6 @@ static bool quota_add(struct tp_quota *quota, unsigned region, size_t bytes)
         }
     } while (!__atomic_compare_exchange_n(&quota->held[region], &held, held + bytes, true, __ATOMIC_SEQ_CST,
                                           __ATOMIC_RELAXED));
-    if (held + bytes > tp_peek(&quota->peak[region]))
-        quota_note_peak(quota, region, held + bytes);
     quota_show(&quota_row(quota)->held_bytes[region], &quota->held[region]);
     return true;
 }
@@ -215,6 +217,8 @@ bool tp_quota_charge_more(uint32_t index, unsigned region, size_t bytes)
             quota_subtract(first, quota, region, bytes);
             return false;
         }
+    for (struct tp_quota *quota = first; quota != NULL; quota = quota->parent)
+        quota_note_peak(quota, region);
     return true;
 }
 

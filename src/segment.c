@@ -37,12 +37,16 @@ static size_t segment_quotas_ready;
 static size_t segment_rows_first[TAGPOOL_SEGMENT_REGIONS];
 static size_t segment_rows_end[TAGPOOL_SEGMENT_REGIONS];
 
+/* What the header says of rows and slots in use, for a forked child: its parent's header goes on changing. */
+static struct tagpool_segment_region segment_regions[TAGPOOL_SEGMENT_REGIONS];
+static uint32_t segment_slots_used = 1;
+
 /* --- making --------------------------------------------------------------------------------------------------- */
 
 static void segment_place(char *base)
 {
     tp_segment = (struct tagpool_segment_header *)base;
-    tp_segment_control = (const struct tagpool_segment_control *)(base + TAGPOOL_SEGMENT_PAGE);
+    tp_poke(&tp_segment_control, (const struct tagpool_segment_control *)(base + TAGPOOL_SEGMENT_PAGE));
     tp_segment_slots = (struct tagpool_segment_slot *)(base + SEGMENT_SLOTS_AT);
     tp_segment_tallies = (struct tagpool_segment_tally *)(base + SEGMENT_TALLIES_AT);
     tp_segment_quotas = (struct tagpool_segment_quota *)(base + SEGMENT_QUOTAS_AT);
@@ -76,6 +80,7 @@ static void segment_fill_header(struct tagpool_segment_header *header, size_t un
     header->row_count = unit_count;
     header->slots_used_total = 1; /* slot 0 is never used */
     header->tallies_used_total = 1;
+    header->quotas_used_total = 1;
     header->version = TAGPOOL_SEGMENT_VERSION;
     segment_fill_classes(header);
     header->magic = TAGPOOL_SEGMENT_MAGIC;
@@ -195,8 +200,18 @@ int tp_segment_quotas_ready(size_t count)
 
 void tp_segment_region_used(unsigned region, size_t first, size_t used)
 {
+    segment_regions[region] = (struct tagpool_segment_region){first, used};
     tp_poke(&tp_segment->region[region].first, first);
     tp_publish(&tp_segment->region[region].used_total, used);
+}
+
+void tp_segment_slot_used(uint32_t slot)
+{
+    tp_publish(&tp_segment_slots[slot].used, 1);
+    if (slot < segment_slots_used)
+        return;
+    segment_slots_used = slot + 1;
+    tp_publish(&tp_segment->slots_used_total, segment_slots_used);
 }
 
 /* --- the name ------------------------------------------------------------------------------------------------- */
@@ -279,15 +294,18 @@ void tp_segment_retire(void)
 /* --- fork ----------------------------------------------------------------------------------------------------- */
 
 /* Header and slots as they were, without numbers: those belong to the parent. */
-static void segment_copy_names(char *to, size_t slots_used)
+static void segment_copy_names(char *to)
 {
     struct tagpool_segment_header *header = (struct tagpool_segment_header *)to;
     struct tagpool_segment_slot *slots = (struct tagpool_segment_slot *)(to + SEGMENT_SLOTS_AT);
     *header = *tp_segment;
     header->flags = (header->flags & TAGPOOL_SEGMENT_SLOTS_FULL) | TAGPOOL_SEGMENT_FORKED;
+    header->slots_used_total = segment_slots_used;
     header->tallies_used_total = 1;
+    header->quotas_used_total = 1;
+    memcpy(header->region, segment_regions, sizeof(header->region));
     memcpy(to + TAGPOOL_SEGMENT_PAGE, tp_segment_control, sizeof(*tp_segment_control));
-    for (size_t i = 1; i < slots_used; i++) {
+    for (size_t i = 1; i < segment_slots_used; i++) {
         slots[i].tag = tp_segment_slots[i].tag;
         slots[i].used = tp_segment_slots[i].used;
         slots[i].kind = tp_segment_slots[i].kind;
@@ -300,12 +318,12 @@ static void segment_copy_names(char *to, size_t slots_used)
 }
 
 /* Header, control page and slots of a child's own, somewhere else. */
-static char *segment_make_front(size_t size, size_t slots_used)
+static char *segment_make_front(size_t size)
 {
     char *front = tp_os_reserve(size);
     if (front == NULL || tp_os_commit(front, size) != 0)
         return NULL;
-    segment_copy_names(front, slots_used);
+    segment_copy_names(front);
     return front;
 }
 
@@ -321,9 +339,8 @@ static int segment_replace_rest(size_t front_size)
 /* The front is swapped in one step: other threads of the child read the epoch meanwhile. */
 void tp_segment_detach(void)
 {
-    size_t slots_used = tp_min(tp_peek(&tp_segment->slots_used_total), segment_slots_ready);
     size_t size = SEGMENT_SLOTS_AT + segment_slots_ready * sizeof(struct tagpool_segment_slot);
-    char *front = segment_make_front(size, slots_used);
+    char *front = segment_make_front(size);
     segment_is_file = false;
     if (front == NULL || tp_os_move(front, size, tp_segment) != 0 || segment_replace_rest(size) != 0)
         tp_fail("no memory for a child's accounts");

@@ -51,8 +51,9 @@ int tp_segment_slots_ready(size_t count);
 int tp_segment_tallies_ready(size_t count);
 int tp_segment_quotas_ready(size_t count);
 
-/* Tell readers how far a region's rows are in use. */
+/* Tell readers how far a region's rows are in use, and that a slot is. */
 void tp_segment_region_used(unsigned region, size_t first, size_t used);
+void tp_segment_slot_used(uint32_t slot);
 
 /*
  * In a forked child: put private memory over the mapping, with the slots' names but none of their numbers.  The

@@ -41,7 +41,7 @@ static void site_check_epoch(struct tp_gate *gate)
     if (TP_LIKELY(gate->epoch == epoch))
         return;
     tp_gate_clear(gate);
-    gate->epoch = epoch;
+    tp_poke(&gate->epoch, epoch);
     tp_limit_follow_control(epoch);
 }
 

@@ -45,7 +45,7 @@ TP_INLINE uint64_t tp_site_tag_value(uint32_t tag, enum tp_layout layout)
 
 TP_INLINE uint64_t tp_site_key(uint64_t kind, uint64_t value)
 {
-    return (kind | value) ^ tp_peek(&tp_segment_control->epoch) << TP_KEY_EPOCH_SHIFT;
+    return (kind | value) ^ tp_peek(&tp_peek(&tp_segment_control)->epoch) << TP_KEY_EPOCH_SHIFT;
 }
 
 TP_INLINE struct tp_site_entry *tp_site_set(struct tp_gate *gate, uint64_t key)

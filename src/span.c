@@ -1,5 +1,6 @@
 #include "span.h"
 #include "lock.h"
+#include "metadata.h"
 #include "segment.h"
 
 #include <string.h>
@@ -234,7 +235,7 @@ static struct tp_page *span_cut(struct tp_page *run, size_t units, size_t align_
 static void span_count_metadata(size_t units)
 {
     size_t each = sizeof(struct tp_page) + sizeof(uint64_t) + sizeof(struct tagpool_segment_row);
-    __atomic_fetch_add(&tp_segment->metadata_bytes, units * each, __ATOMIC_RELAXED);
+    tp_metadata_count(units * each);
 }
 
 static int span_commit(struct span_region *region, size_t limit)

@@ -56,9 +56,7 @@ static void tag_publish(uint32_t slot, const char *name)
     shared->face = tp_tags[slot].face;
     if (name != NULL)
         strncpy(shared->name, name, TAGPOOL_SEGMENT_NAME - 1);
-    tp_publish(&shared->used, 1);
-    if (slot >= tp_segment->slots_used_total)
-        tp_publish(&tp_segment->slots_used_total, slot + 1);
+    tp_segment_slot_used(slot);
 }
 
 static void tag_fill(uint32_t slot, uint32_t tag, enum tp_layout layout, enum tagpool_segment_face face, uint64_t hash)

@@ -72,6 +72,12 @@ void tp_tag_charge(uint32_t slot, int64_t bytes);
 /* Somebody counted: a peak is at least what was live then.  The peak. */
 uint64_t tp_tag_note_live(uint32_t slot, uint64_t bytes);
 
+/* Several tags share the slot: which one a block has is not known (T2). */
+static inline bool tp_tag_is_shared(uint32_t slot)
+{
+    return slot >= TP_SLOT_OVERFLOW && slot < TP_SLOT_FIRST;
+}
+
 static inline const struct tp_class_table *tp_tag_classes(uint32_t slot)
 {
     return &tp_class_tables[tp_tags[slot].table];

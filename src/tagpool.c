@@ -24,7 +24,7 @@ static TP_NOINLINE uint32_t open_tag(tagpool_kind_t kind, tagpool_tag_t tag, str
 
 static TP_NOINLINE void *alloc_slow(tagpool_kind_t kind, size_t alignment, size_t size, tagpool_tag_t tag)
 {
-    struct tp_thread *thread;
+    struct tp_thread *thread = NULL;
     uint32_t slot = open_tag(kind, tag, &thread);
     return slot != TAGPOOL_SEGMENT_NO_SLOT ? tp_alloc(thread, slot, size, alignment) : NULL;
 }
@@ -38,7 +38,7 @@ void *tagpool_alloc(tagpool_kind_t kind, size_t size, tagpool_tag_t tag)
 
 void *tagpool_zalloc(tagpool_kind_t kind, size_t size, tagpool_tag_t tag)
 {
-    struct tp_thread *thread;
+    struct tp_thread *thread = NULL;
     uint32_t slot = open_tag(kind, tag, &thread);
     return slot != TAGPOOL_SEGMENT_NO_SLOT ? tp_alloc_zeroed(thread, slot, size) : NULL;
 }
@@ -49,7 +49,7 @@ void *tagpool_alloc_aligned(tagpool_kind_t kind, size_t alignment, size_t size, 
         errno = EINVAL;
         return NULL;
     }
-    return alloc_slow(kind, tp_max(alignment, 16), size, tag);
+    return alignment <= 16 ? tagpool_alloc(kind, size, tag) : alloc_slow(kind, alignment, size, tag);
 }
 
 /* --- flags ---------------------------------------------------------------------------------------------------- */
@@ -81,7 +81,7 @@ static void *alloc_with_flags(struct tp_thread *thread, uint32_t slot, size_t si
 
 void *tagpool_alloc_flags(tagpool_kind_t kind, size_t size, tagpool_tag_t tag, unsigned flags)
 {
-    struct tp_thread *thread;
+    struct tp_thread *thread = NULL;
     if (!flags_are_valid(flags))
         return NULL;
     uint32_t slot = open_tag(kind, tag, &thread);
@@ -114,7 +114,7 @@ void tagpool_free_tag(void *block, tagpool_tag_t tag)
     tp_thread_self();
     struct tp_block_info info = tp_block_look_up(block);
     uint32_t real = tp_tags[info.slot].tag;
-    if (info.slot != TAGPOOL_SEGMENT_NO_SLOT && real != tag)
+    if (info.slot != TAGPOOL_SEGMENT_NO_SLOT && real != tag && !tp_tag_is_shared(info.slot))
         tp_stop(TP_CALLER_WRONG_TAG, (uintptr_t)block, real, tag, block, real);
     tp_free(block);
 }
@@ -132,7 +132,7 @@ tagpool_tag_t tagpool_tag_of(const void *block)
 
 tagpool_handle_t tagpool_open(tagpool_kind_t kind, tagpool_tag_t tag)
 {
-    struct tp_thread *thread;
+    struct tp_thread *thread = NULL;
     return tp_pool_handle(open_tag(kind, tag, &thread));
 }
 
@@ -149,7 +149,7 @@ static uint32_t open_handle(tagpool_handle_t handle, struct tp_thread **thread)
 
 static TP_NOINLINE void *handle_alloc_slow(tagpool_handle_t handle, size_t size)
 {
-    struct tp_thread *thread;
+    struct tp_thread *thread = NULL;
     uint32_t slot = open_handle(handle, &thread);
     return slot != TAGPOOL_SEGMENT_NO_SLOT ? tp_alloc(thread, slot, size, 16) : NULL;
 }
@@ -162,14 +162,14 @@ void *tagpool_handle_alloc(tagpool_handle_t handle, size_t size)
 
 void *tagpool_handle_zalloc(tagpool_handle_t handle, size_t size)
 {
-    struct tp_thread *thread;
+    struct tp_thread *thread = NULL;
     uint32_t slot = open_handle(handle, &thread);
     return slot != TAGPOOL_SEGMENT_NO_SLOT ? tp_alloc_zeroed(thread, slot, size) : NULL;
 }
 
 void *tagpool_handle_alloc_flags(tagpool_handle_t handle, size_t size, unsigned flags)
 {
-    struct tp_thread *thread;
+    struct tp_thread *thread = NULL;
     if (!flags_are_valid(flags))
         return NULL;
     uint32_t slot = open_handle(handle, &thread);
@@ -193,7 +193,8 @@ int tagpool_stats(tagpool_kind_t kind, tagpool_tag_t tag, struct tagpool_stats *
     }
     stats->allocs = sum.allocs;
     stats->frees = sum.frees;
-    stats->bytes = tp_census_live_bytes(&sum);
+    /* While others allocate and free, the sum may be too large; the bound is never too small. */
+    stats->bytes = tp_min(tp_census_live_bytes(&sum), tp_peek(&tp_tags[slot].meter.bound));
     stats->peak_bytes = tp_tag_note_live(slot, stats->bytes);
     return 0;
 }
@@ -214,22 +215,32 @@ static bool limit_is_valid(const tagpool_limit_t *limit, bool is_pool)
     return false;
 }
 
+/* What never had a limit needs none taken away. */
 static int limit_set(struct tp_meter *meter, const tagpool_limit_t *limit)
 {
-    int error = tp_limit_set(meter, limit);
+    if (limit == NULL && meter->limit == NULL)
+        return 0;
+    int error = tp_limit_set(meter, limit != NULL ? limit : &(const tagpool_limit_t){0});
     if (error == 0)
         return 0;
     errno = -error;
     return -1;
 }
 
+/* A slot that other tags share cannot be limited for one of them. */
+static struct tp_meter *limit_meter(tagpool_kind_t kind, tagpool_tag_t tag)
+{
+    struct tp_thread *thread = NULL;
+    uint32_t slot = open_tag(kind, tag, &thread);
+    if (tp_tag_is_shared(slot))
+        errno = ENOMEM;
+    return slot != TAGPOOL_SEGMENT_NO_SLOT && !tp_tag_is_shared(slot) ? &tp_tags[slot].meter : NULL;
+}
+
 int tagpool_limit_tag(tagpool_kind_t kind, tagpool_tag_t tag, const tagpool_limit_t *limit)
 {
-    static const tagpool_limit_t none;
-    struct tp_thread *thread;
-    limit = limit != NULL ? limit : &none;
-    uint32_t slot = limit_is_valid(limit, false) ? open_tag(kind, tag, &thread) : TAGPOOL_SEGMENT_NO_SLOT;
-    return slot != TAGPOOL_SEGMENT_NO_SLOT ? limit_set(&tp_tags[slot].meter, limit) : -1;
+    struct tp_meter *meter = limit == NULL || limit_is_valid(limit, false) ? limit_meter(kind, tag) : NULL;
+    return meter != NULL ? limit_set(meter, limit) : -1;
 }
 
 static bool pool_kind_is_valid(tagpool_kind_t kind)
@@ -242,9 +253,7 @@ static bool pool_kind_is_valid(tagpool_kind_t kind)
 
 int tagpool_limit_pool(tagpool_kind_t kind, const tagpool_limit_t *limit)
 {
-    static const tagpool_limit_t none;
-    limit = limit != NULL ? limit : &none;
-    if (!pool_kind_is_valid(kind) || !limit_is_valid(limit, true))
+    if (!pool_kind_is_valid(kind) || (limit != NULL && !limit_is_valid(limit, true)))
         return -1;
     tp_start_may_publish();
     tp_thread_self();

@@ -34,11 +34,21 @@ static void uring_load(void)
                              uring_library.unregister_buffers != NULL && uring_library.submit_and_wait != NULL;
 }
 
+/* What failed once is tried again for the next pool: it may have been for want of a descriptor. */
+static bool uring_is_loaded(void)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&lock);
+    if (!uring_library.is_there)
+        uring_load();
+    bool is_there = uring_library.is_there;
+    pthread_mutex_unlock(&lock);
+    return is_there;
+}
+
 int tp_uring_open(struct tp_uring *uring, const struct iovec *buffers, unsigned count)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, uring_load);
-    if (!uring_library.is_there)
+    if (!uring_is_loaded())
         return -ELIBACC;
     int error = uring_library.queue_init(count, &uring->ring, 0);
     if (error != 0)

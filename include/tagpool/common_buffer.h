@@ -38,7 +38,7 @@ typedef struct tagpool_common_buffer tagpool_common_buffer_t;
 typedef enum tagpool_bus {
     TAGPOOL_BUS_ANY = 0, /* as an option: physical where the system tells it, else virtual */
     TAGPOOL_BUS_PHYSICAL = 1,
-    TAGPOOL_BUS_VIRTUAL = 2,
+    TAGPOOL_BUS_VIRTUAL = 2
 } tagpool_bus_t;
 
 /* A flag: memory that is not known to be physically contiguous is refused. */

@@ -48,14 +48,14 @@
 /* Life of the program, as it told itself. */
 enum tagpool_segment_state {
     TAGPOOL_SEGMENT_RUNNING = 1,
-    TAGPOOL_SEGMENT_ENDED = 2, /* ended by itself; a file that still says RUNNING after death was killed */
+    TAGPOOL_SEGMENT_ENDED = 2 /* ended by itself; a file that still says RUNNING after death was killed */
 };
 
 /* Bits of header.flags. */
 enum tagpool_segment_flag {
     TAGPOOL_SEGMENT_INCOMPLETE = 1u << 0,  /* some units could not be shown (no room in /dev/shm): sums are too small */
     TAGPOOL_SEGMENT_SLOTS_FULL = 1u << 1,  /* more tags than slots: the rest is counted under the tag ???? */
-    TAGPOOL_SEGMENT_FORKED = 1u << 2,      /* made by a forked child: counts start with what it inherited */
+    TAGPOOL_SEGMENT_FORKED = 1u << 2      /* made by a forked child: counts start with what it inherited */
 };
 
 /* Which face of the engine made a slot: what its tag stands for. */
@@ -63,7 +63,7 @@ enum tagpool_segment_face {
     TAGPOOL_SEGMENT_API = 1,    /* chosen by the programmer through tagpool.h */
     TAGPOOL_SEGMENT_MODULE = 2, /* a library or executable; name = its file name */
     TAGPOOL_SEGMENT_SITE = 3,   /* a calling address; name = "module+0xoffset" */
-    TAGPOOL_SEGMENT_LOOKASIDE = 4, /* no tag, a lookaside list: see below */
+    TAGPOOL_SEGMENT_LOOKASIDE = 4 /* no tag, a lookaside list: see below */
 };
 
 /* A run of rows that are in use: rows [first, first + used_total). */
@@ -222,11 +222,13 @@ struct tagpool_segment_row {
     uint64_t reserved1[4]; /* a cache line each: neighbouring units may belong to two threads */
 };
 
+#ifndef __cplusplus
 _Static_assert(sizeof(struct tagpool_segment_header) <= TAGPOOL_SEGMENT_PAGE, "the header is one OS page");
 _Static_assert(sizeof(struct tagpool_segment_control) <= TAGPOOL_SEGMENT_PAGE, "the control page is one OS page");
 _Static_assert(sizeof(struct tagpool_segment_slot) == 256, "ABI");
 _Static_assert(sizeof(struct tagpool_segment_tally) == 64, "ABI");
 _Static_assert(sizeof(struct tagpool_segment_quota) == 256, "ABI");
 _Static_assert(sizeof(struct tagpool_segment_row) == 64, "ABI");
+#endif
 
 #endif

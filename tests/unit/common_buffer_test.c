@@ -220,7 +220,7 @@ static void come_and_go(size_t size)
         tagpool_common_buffer_free(made(of_size(size)));
     ck_assert_uint_le(mappings(), mappings_before);
     ck_assert_uint_eq(tp_segment->metadata_bytes, metadata_before);
-    ck_assert_uint_eq(tp_segment->touched_bytes, touched_before);
+    ck_assert_uint_le(tp_segment->touched_bytes, touched_before); /* less where free memory has become old */
     check_nothing_left();
 }
 

@@ -124,6 +124,9 @@ START_TEST(each_level_refuses_at_its_limit)
         blocks[count] = must_charge(16);
     must_refuse(1);
     ck_assert_uint_eq(held(b), 1600); /* nothing is left of what the root refused */
+    tagpool_quota_stats_t stats;
+    tagpool_quota_stats(b, TAGPOOL_PAGED, &stats);
+    ck_assert_uint_eq(stats.peak, 1600);
     ck_assert(refused(a) == 1 && refused(b) == 0 && refused(root) == 1);
     ck_assert_int_eq(tagpool_quota_limit(root, TAGPOOL_PAGED, 3216), 0);
     void *more = must_charge(1);

@@ -1,6 +1,7 @@
 /*
  * Every function of tagpool.h against what the header promises.
  */
+#include "segment.h"
 #include "unit.h"
 
 #include "child.h"
@@ -539,6 +540,51 @@ START_TEST(a_child_that_inherits_large_blocks_alone_can_look)
 }
 END_TEST
 
+/* The parent's accounts go on growing: what the child copies of them is what there was at the fork. */
+START_TEST(a_child_may_look_long_after_it_was_made)
+{
+    int ends[2];
+    char byte;
+    void *first = tagpool_alloc(TAGPOOL_PAGED, 1000, TAG);
+    ck_assert_int_eq(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(ends[1]);
+        if (read(ends[0], &byte, 1) != 0)
+            _exit(9);
+        int differ = stats_differ(1, 0);
+        bool too_much = tp_segment->touched_bytes > 1 << 20 || tp_segment->region[1].used_total > 100;
+        _exit(differ != 0 ? 1 : too_much ? 2 : 0);
+    }
+    close(ends[0]);
+    for (int i = 0; i < 100000; i++)
+        ck_assert_ptr_nonnull(tagpool_alloc(TAGPOOL_PAGED, 1000, TAG));
+    close(ends[1]);
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    tagpool_free(first);
+}
+END_TEST
+
+/* Tags beyond the table's end share a slot: a block is freed under the tag it was asked for all the same. */
+START_TEST(the_right_tag_frees_where_the_table_of_tags_is_full)
+{
+    tagpool_limit_t limit = {.hard = 1 << 20};
+    tagpool_limit_state_t state;
+    for (unsigned i = 0; i < 17000; i++) {
+        tagpool_tag_t tag = TAGPOOL_TAG('t', '0' + i / 4096, ' ' + i / 64 % 64, ' ' + i % 64);
+        void *block = tagpool_alloc(TAGPOOL_PAGED, 16, tag);
+        ck_assert_ptr_nonnull(block);
+        tagpool_free_tag(block, tag);
+    }
+    errno = 0;
+    ck_assert_int_eq(tagpool_limit_tag(TAGPOOL_PAGED, TAG, &limit), -1);
+    ck_assert_int_eq(errno, ENOMEM);
+    ck_assert_int_eq(tagpool_limit_tag_state(TAGPOOL_PAGED, TAG, &state), -1);
+}
+END_TEST
+
 UNIT_MAIN("tagpool", blocks_lie_as_the_pool_routines_say, from_a_page_on_sizes_are_rounded_to_whole_pages,
           alignments_are_kept, wrong_arguments_are_einval, what_no_machine_has_is_enomem,
           zalloc_is_zero_to_the_last_byte, large_zalloc_is_zero_to_the_last_byte, realloc_keeps_contents_tag_and_kind,
@@ -547,6 +593,7 @@ UNIT_MAIN("tagpool", blocks_lie_as_the_pool_routines_say, from_a_page_on_sizes_a
           the_middle_of_a_block_has_no_tag_and_does_not_stop, a_handle_is_its_tag_and_kind,
           tags_and_kinds_are_counted_apart, the_peak_stays, any_thread_may_free,
           a_child_s_accounts_start_with_what_is_live, a_child_that_only_looks_sees_the_same,
-          a_child_that_inherits_large_blocks_alone_can_look,
+          a_child_that_inherits_large_blocks_alone_can_look, a_child_may_look_long_after_it_was_made,
+          the_right_tag_frees_where_the_table_of_tags_is_full,
           a_child_s_accounts_leave_out_what_waits_in_the_mail, threads_of_a_child_may_all_be_its_first,
           no_handle_is_einval)

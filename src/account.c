@@ -1,5 +1,6 @@
 #include "account.h"
 #include "lock.h"
+#include "span.h"
 
 #include <string.h>
 
@@ -242,7 +243,7 @@ static uint64_t account_slots(const struct account_scope *scope, size_t large, s
     uint32_t first = scope->slot, last = scope->slot;
     if (scope->slot == TAGPOOL_SEGMENT_NO_SLOT) {
         first = 1;
-        last = tp_segment->slots_used_total - 1;
+        last = tp_tag_count() - 1;
     }
     for (uint32_t slot = first; slot <= last; slot++)
         if (account_is_of(scope, slot))
@@ -276,10 +277,9 @@ static uint64_t account_row(const struct account_scope *scope, const struct tagp
 static uint64_t account_rows(const struct account_scope *scope)
 {
     uint64_t bytes = 0;
-    const struct tagpool_segment_region *region = &tp_segment->region[scope->region];
-    uint64_t count = account_acquire(&region->used_total);
-    for (uint64_t i = 0; i < count; i++)
-        bytes += account_row(scope, &tp_space.rows[region->first + i]);
+    size_t end = tp_span_watermark(scope->region);
+    for (size_t unit = tp_span_region_first(scope->region); unit < end; unit++)
+        bytes += account_row(scope, &tp_space.rows[unit]);
     return bytes;
 }
 

@@ -74,7 +74,7 @@ static void *alloc_step_run(struct alloc_step *step)
     void *block = NULL;
     if (TP_LIKELY(!tp_limit_must_ask(request->slot, request->priority)))
         block = alloc_step_take(step);
-    if (block == NULL && tp_limit_must_ask(request->slot, request->priority))
+    if (block == NULL && tp_limit_exists(request->slot))
         block = tp_limit_take(request->slot, alloc_step_bytes(step), request->priority, alloc_step_take, step);
     if (block == NULL)
         errno = ENOMEM;
@@ -93,6 +93,10 @@ static void *alloc_step_run_charged(struct alloc_step *step)
     const struct tp_alloc_request *request = step->request;
     unsigned region = tp_tags[request->slot].region;
     size_t bytes = alloc_step_bytes(step);
+    if (request->size > TP_LARGE_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
     if (!tp_quota_charge(request->account, region, bytes)) {
         errno = EDQUOT;
         return NULL;
@@ -142,7 +146,7 @@ void *tp_alloc_known(uint64_t key, size_t size)
 {
     uint32_t slot;
     struct tp_site_entry *entry = tp_site_find(tp_gate_self, key);
-    if (entry == NULL || size > TP_CLASS_MAX_SIZE || tp_heap_is_cold(entry->heap, &slot))
+    if (entry == NULL || size > TP_CLASS_MAX_SIZE || tp_heap_is_cold(entry->heap, &slot) || entry->heap->armed)
         return NULL;
     tp_fork_note_slow_call();
     return tp_heap_alloc_warm(entry->heap, tp_class_of(tp_tag_classes(entry->heap->slot), size));
@@ -243,6 +247,10 @@ static void *block_replace_charged(struct tp_thread *thread, const struct tp_blo
     size_t bytes = alloc_step_bytes(&step), before = info->size;
     unsigned region = info->page->region;
     tp_fork_note_slow_call();
+    if (request->size > TP_LARGE_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
     if (bytes > before && !tp_quota_charge_more(info->account, region, bytes - before)) {
         errno = EDQUOT;
         return NULL;

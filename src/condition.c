@@ -6,16 +6,18 @@
  * A pool is summed up only where its bound does not tell.  One thread looks, for whoever polls a descriptor: nothing
  * else would, in a program that neither allocates nor frees while its control group fills up.
  *
- * D1  A descriptor is readable as of the last look: a 1 is written when the condition comes, and read when it goes.
+ * O1  A descriptor is readable as of the last look: a 1 is written when the condition comes, and read when it goes.
+ * O2  What a process has of this lies in an OS page that the kernel hands to a forked child as zeros: a lock that
+ *     nobody holds, no thread, no descriptors.
  *
- * Lock: condition_lock, over descriptors and looks; the engine's locks are taken within it.
+ * Lock: `lock` in that page, over descriptors and looks; the engine's locks are taken within it.
  */
 #include <tagpool/condition.h>
 
 #include "account.h"
 #include "cgroup.h"
+#include "fork.h"
 #include "limit.h"
-#include "nonpaged.h"
 #include "os.h"
 #include "start.h"
 #include "thread.h"
@@ -39,10 +41,14 @@
 /* Room in a pool or group, as far as it matters. */
 enum level { LEVEL_LOW, LEVEL_MIDDLE, LEVEL_HIGH };
 
-static pthread_mutex_t condition_lock = PTHREAD_MUTEX_INITIALIZER;
-static int condition_fds[CONDITION_COUNT] = {-1, -1, -1, -1, -1, -1};
-static bool condition_shown[CONDITION_COUNT]; /* D1 */
-static uint32_t condition_process;            /* whose they are */
+/* O2 */
+struct condition_own {
+    pthread_mutex_t lock;
+    bool is_watched;
+    bool shown[CONDITION_COUNT]; /* O1 */
+    int fds[CONDITION_COUNT];    /* one more than the descriptor; 0: none */
+};
+static struct condition_own *condition_own;
 
 /* --- levels --------------------------------------------------------------------------------------------------- */
 
@@ -103,26 +109,47 @@ static bool condition_holds(tagpool_condition_t condition)
     return level_of_kind(condition) == (condition % 2 == 0 ? LEVEL_LOW : LEVEL_HIGH);
 }
 
+/* --- what this process has ------------------------------------------------------------------------------------ */
+
+static void condition_make_own(void)
+{
+    struct condition_own *own = tp_os_reserve(TP_OS_PAGE);
+    if (own != NULL && tp_os_commit(own, TP_OS_PAGE) == 0 && tp_os_wipe_on_fork(own, TP_OS_PAGE) == 0)
+        condition_own = own;
+    else if (own != NULL)
+        tp_os_release(own, TP_OS_PAGE);
+}
+
+/* Locked; NULL: there is no memory. */
+static struct condition_own *condition_lock(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, condition_make_own);
+    if (condition_own != NULL)
+        pthread_mutex_lock(&condition_own->lock);
+    return condition_own;
+}
+
 /* --- descriptors ---------------------------------------------------------------------------------------------- */
 
-static void condition_show(tagpool_condition_t condition, bool holds)
+static void condition_show(struct condition_own *own, tagpool_condition_t condition, bool holds)
 {
     uint64_t one = 1;
-    int fd = condition_fds[condition];
-    if (fd < 0 || condition_shown[condition] == holds)
+    int fd = own->fds[condition] - 1;
+    if (fd < 0 || own->shown[condition] == holds)
         return;
     ssize_t moved = holds ? write(fd, &one, sizeof(one)) : read(fd, &one, sizeof(one));
     if (moved == sizeof(one))
-        condition_shown[condition] = holds;
+        own->shown[condition] = holds;
 }
 
 static void condition_look_all(void)
 {
-    pthread_mutex_lock(&condition_lock);
+    struct condition_own *own = condition_lock();
     for (int i = 0; i < CONDITION_COUNT; i++)
-        if (condition_fds[i] >= 0)
-            condition_show((tagpool_condition_t)i, condition_holds((tagpool_condition_t)i));
-    pthread_mutex_unlock(&condition_lock);
+        if (own->fds[i] != 0)
+            condition_show(own, (tagpool_condition_t)i, condition_holds((tagpool_condition_t)i));
+    pthread_mutex_unlock(&own->lock);
 }
 
 static void *condition_watch(void *unused)
@@ -140,6 +167,7 @@ static int condition_start_thread(void)
 {
     pthread_t thread;
     sigset_t all, before;
+    tp_fork_before_thread();
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int error = pthread_create(&thread, NULL, condition_watch, NULL);
@@ -149,51 +177,18 @@ static int condition_start_thread(void)
     return error;
 }
 
-static void condition_before_fork(void)
+/* 0, or an error number. */
+static int condition_open(struct condition_own *own, tagpool_condition_t condition)
 {
-    pthread_mutex_lock(&condition_lock);
-}
-
-static void condition_after_fork(void)
-{
-    pthread_mutex_unlock(&condition_lock);
-}
-
-/* The watching thread may hold the lock when another one forks. */
-static void condition_prepare_for_fork(void)
-{
-    static bool done;
-    if (!done)
-        pthread_atfork(condition_before_fork, condition_after_fork, condition_after_fork);
-    done = true;
-}
-
-/* In a forked child the descriptors are the parent's, and there is no thread. */
-static int condition_own(void)
-{
-    if (condition_process == tp_os_process_id())
-        return 0;
-    for (int i = 0; i < CONDITION_COUNT; i++) {
-        condition_fds[i] = -1;
-        condition_shown[i] = false;
-    }
-    condition_prepare_for_fork();
-    int error = condition_start_thread();
-    if (error == 0)
-        condition_process = tp_os_process_id();
-    return error;
-}
-
-static int condition_open(tagpool_condition_t condition)
-{
-    int error = condition_own();
-    if (error != 0 || condition_fds[condition] >= 0)
+    int error = own->is_watched ? 0 : condition_start_thread();
+    own->is_watched = error == 0;
+    if (error != 0 || own->fds[condition] != 0)
         return error;
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (fd < 0)
         return errno;
-    condition_fds[condition] = fd;
-    condition_show(condition, condition_holds(condition));
+    own->fds[condition] = fd + 1;
+    condition_show(own, condition, condition_holds(condition));
     return 0;
 }
 
@@ -213,14 +208,14 @@ int tagpool_condition_fd(tagpool_condition_t condition)
         return -1;
     tp_start_may_publish();
     tp_thread_self();
-    pthread_mutex_lock(&condition_lock);
-    int error = condition_open(condition);
-    int fd = condition_fds[condition];
-    pthread_mutex_unlock(&condition_lock);
-    if (error == 0)
-        return fd;
-    errno = error;
-    return -1;
+    struct condition_own *own = condition_lock();
+    int error = own != NULL ? condition_open(own, condition) : ENOMEM;
+    int fd = error == 0 ? own->fds[condition] - 1 : -1;
+    if (own != NULL)
+        pthread_mutex_unlock(&own->lock);
+    if (error != 0)
+        errno = error;
+    return fd;
 }
 
 int tagpool_condition_is_set(tagpool_condition_t condition)
@@ -229,11 +224,12 @@ int tagpool_condition_is_set(tagpool_condition_t condition)
         return -1;
     tp_start_may_publish();
     tp_thread_self();
-    pthread_mutex_lock(&condition_lock);
+    struct condition_own *own = condition_lock();
     bool holds = condition_holds(condition);
-    if (condition_process == tp_os_process_id())
-        condition_show(condition, holds);
-    pthread_mutex_unlock(&condition_lock);
+    if (own != NULL) {
+        condition_show(own, condition, holds);
+        pthread_mutex_unlock(&own->lock);
+    }
     return holds;
 }
 

@@ -62,8 +62,11 @@ static void fork_inherit_mixed(const struct tp_page *page)
     }
 }
 
+/* Without an owner word it was about to be given out, or given back: nobody here has it. */
 static void fork_inherit_large(const struct tp_page *page)
 {
+    if (tp_space.owners[tp_page_unit(page)] == TP_OWNER_NONE)
+        return;
     tp_account_alloc_direct(page->slot, page->large_size);
     if (page->account != TP_ACCOUNT_NONE)
         tp_quota_inherit(page->account, page->region, page->large_size);

@@ -198,7 +198,7 @@ static void heap_touched(int64_t bytes)
     __atomic_fetch_add(&tp_segment->touched_bytes, (uint64_t)bytes, __ATOMIC_RELAXED);
 }
 
-/* More of a page is to be carved: so many bytes of blocks, in so many bytes of memory (M1). */
+/* More of a page is to be carved: so many bytes of blocks, in so many bytes of memory (J1). */
 static bool heap_grow_bounds(const struct tp_page *page, size_t blocks, size_t memory)
 {
     struct tp_meter *tag = &tp_tags[page->slot].meter;

@@ -22,7 +22,7 @@ static void *large_finish(struct tp_page *span, const struct tp_large_request *r
     return span->start;
 }
 
-/* M1 */
+/* J1 */
 static bool large_grow(uint32_t slot, size_t size)
 {
     if (!tp_limit_grow(&tp_tags[slot].meter, size))
@@ -117,6 +117,8 @@ void tp_large_free(struct tp_page *span, void *p)
     /* Two threads may free it at once: one of them is wrong, and is told. */
     if (__atomic_exchange_n(word, TP_OWNER_NONE, __ATOMIC_ACQ_REL) == TP_OWNER_NONE)
         tp_stop(TP_CALLER_FREED_TWICE, 0, tp_tags[span->slot].tag, (uintptr_t)p, p, tp_tags[span->slot].tag);
+    /* A child of a fork at this moment must not count the block as live. */
+    tp_publish(&span->state, TP_UNIT_UNUSED);
     bool near = tp_limit_free_begin(span->slot);
     tp_account_free_direct(span->slot, span->large_size);
     tp_limit_free_end(near, span->slot, span->large_size);
@@ -168,7 +170,7 @@ static bool resize_grow(struct tp_page *span, size_t size)
     struct large_resize resize = {span, size};
     if (!tp_limit_is_near(span->slot)) {
         bool grown = resize_take(&resize) != NULL;
-        if (grown || !tp_limit_is_near(span->slot))
+        if (grown || !tp_limit_exists(span->slot))
             return grown;
     }
     return tp_limit_take(span->slot, size - span->large_size, TP_PRIORITY_NORMAL, resize_take, &resize) != NULL;

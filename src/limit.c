@@ -22,10 +22,13 @@
 
 struct tp_limit {
     tagpool_limit_t values;
-    uint64_t held; /* M2 */
-    bool summed;   /* held is right; only while near */
-    bool settled;  /* no call is under way that began before the meter turned near */
-    bool crossed;  /* soft is below held, and was told */
+    uint64_t held;  /* J2 */
+    bool summed;    /* held is right: only while near and settled */
+    bool settling;  /* somebody saw that it is near, and has waited since then */
+    bool settled;   /* no call is under way that began before the meter turned near */
+    bool crossed;   /* soft is below held, and was told */
+    uint32_t phase; /* changes whenever the meter turns far */
+    uint64_t settling_since_ms;
     uint64_t near_since_ms;
     uint64_t refused;
     struct tp_meter *meter;
@@ -34,7 +37,7 @@ struct tp_limit {
 
 struct tp_meter tp_limit_pools[TAGPOOL_SEGMENT_REGIONS];
 uint32_t tp_limit_near_count __attribute__((aligned(TP_CACHE_LINE)));
-void (*tp_limit_relief)(uint32_t slot);
+void (*tp_limit_relief)(uint32_t slot, bool whole_pool);
 
 /* The thread that has been admitted, by its thread-local word: what it takes may grow. */
 static struct tp_gate **limit_taker;
@@ -64,11 +67,14 @@ static uint64_t limit_live(const struct tp_meter *meter)
 
 /* --- near and far --------------------------------------------------------------------------------------------- */
 
+/* The count comes first, for who reads it decides by it alone; and what was near already is counted already (J3). */
 static void limit_turn_near(struct tp_meter *meter)
 {
-    tp_poke(&meter->limit->near_since_ms, tp_os_now_ms());
-    if (!__atomic_exchange_n(&meter->near, 1, __ATOMIC_SEQ_CST))
-        __atomic_fetch_add(&tp_limit_near_count, 1, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&tp_limit_near_count, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_exchange_n(&meter->near, 1, __ATOMIC_SEQ_CST))
+        __atomic_fetch_sub(&tp_limit_near_count, 1, __ATOMIC_SEQ_CST);
+    else
+        tp_poke(&meter->limit->near_since_ms, tp_os_now_ms());
     tp_segment_next_epoch();
 }
 
@@ -84,10 +90,12 @@ bool tp_limit_grow_beyond(struct tp_meter *meter, size_t bytes)
     return false;
 }
 
+/* The bound is below the soft limit then, and so is what is held. */
 static void limit_turn_far(struct tp_meter *meter)
 {
-    meter->limit->summed = false;
-    meter->limit->settled = false;
+    struct tp_limit *limit = meter->limit;
+    limit->summed = limit->settling = limit->settled = limit->crossed = false;
+    limit->phase++;
     if (__atomic_exchange_n(&meter->near, 0, __ATOMIC_SEQ_CST))
         __atomic_fetch_sub(&tp_limit_near_count, 1, __ATOMIC_SEQ_CST);
     tp_segment_next_epoch();
@@ -115,16 +123,38 @@ static bool limit_others_may_be_behind(void)
     return false;
 }
 
-/* The lock is held, and released while this waits: once after a meter turned near, and only for a sum that decides. */
+/*
+ * Calls that began before the meter turned near are through, or so long ago that they never will be.  Who sees first
+ * that it is near changes the epoch itself: who turned it near may not have come to that yet.
+ */
+static bool limit_is_settled(struct tp_limit *limit)
+{
+    if (!limit->settling) {
+        tp_segment_next_epoch();
+        limit->settling = true;
+        limit->settling_since_ms = tp_os_now_ms();
+    }
+    if (!limit->settled && !limit_others_may_be_behind())
+        limit->settled = true;
+    if (!limit->settled && tp_os_now_ms() - limit->settling_since_ms >= LIMIT_SETTLE_MS)
+        limit->settled = true;
+    return limit->settled;
+}
+
+/*
+ * The lock is held, and released while this waits: once a phase, and only for a sum that decides.  False: no need to.
+ */
 static bool limit_settle(struct tp_limit *limit)
 {
-    uint64_t passed = tp_os_now_ms() - tp_peek(&limit->near_since_ms);
-    if (limit->settled || passed >= LIMIT_SETTLE_MS || !limit_others_may_be_behind())
+    if (limit_is_settled(limit))
         return false;
+    uint64_t passed = tp_os_now_ms() - limit->settling_since_ms;
+    uint32_t phase = limit->phase;
     tp_unlock(TP_LOCK_LIMITS);
-    tp_os_sleep_ms((uint32_t)(LIMIT_SETTLE_MS - passed));
+    tp_os_sleep_ms((uint32_t)(LIMIT_SETTLE_MS - tp_min(passed, LIMIT_SETTLE_MS)));
     tp_lock(TP_LOCK_LIMITS);
-    limit->settled = true;
+    if (limit->phase == phase)
+        limit->settled = true;
     return true;
 }
 
@@ -145,10 +175,12 @@ static uint64_t limit_most(const tagpool_limit_t *values, enum tp_priority prior
     return most;
 }
 
+/* What was summed up is followed from then on, if nothing goes unseen: near before the sum began, and settled. */
 static void limit_sum(struct tp_limit *limit)
 {
+    bool is_followed = tp_peek(&limit->meter->near) && limit_is_settled(limit);
     limit->held = limit_live(limit->meter);
-    limit->summed = tp_peek(&limit->meter->near);
+    limit->summed = is_followed;
 }
 
 /* As far as is known without a sum. */
@@ -186,6 +218,16 @@ static void limit_count_refusal(uint32_t slot, struct tp_meter *meter)
         __atomic_fetch_add(&tp_segment->pool[meter - tp_limit_pools].refused_total, 1, __ATOMIC_RELAXED);
 }
 
+/* Routines of lists run there; the caller's errno is none of their business. */
+static void limit_relieve(uint32_t slot, bool whole_pool)
+{
+    int saved = errno;
+    tp_unlock(TP_LOCK_LIMITS);
+    tp_limit_relief(slot, whole_pool);
+    tp_lock(TP_LOCK_LIMITS);
+    errno = saved;
+}
+
 /* The lock is held, and may be released meanwhile. */
 static bool limit_admit(uint32_t slot, size_t bytes, enum tp_priority priority)
 {
@@ -193,14 +235,12 @@ static bool limit_admit(uint32_t slot, size_t bytes, enum tp_priority priority)
     bool relieved = tp_limit_relief == NULL;
     for (size_t i = 0; i < 2;) {
         enum limit_answer answer = limit_ask(meters[i], bytes, priority);
-        if (answer == LIMIT_NO && relieved) {
+        if (answer == LIMIT_NO && (relieved || bytes > limit_most(&meters[i]->limit->values, priority))) {
             limit_count_refusal(slot, meters[i]);
             return false;
         }
         if (answer == LIMIT_NO) {
-            tp_unlock(TP_LOCK_LIMITS);
-            tp_limit_relief(slot);
-            tp_lock(TP_LOCK_LIMITS);
+            limit_relieve(slot, limit_is_pool(meters[i]));
             relieved = true;
         }
         i = answer == LIMIT_YES ? i + 1 : 0; /* what was said before the lock was released counts no more */
@@ -234,7 +274,11 @@ static void limit_took(const struct tp_meter *meter, size_t bytes, struct limit_
     if (limit == NULL || !tp_peek(&meter->near))
         return;
     limit->held += bytes;
-    if (limit->crossed || !limit_is_above(limit))
+    bool is_above = limit_is_above(limit);
+    /* Frees that nobody saw had brought it below before this block. */
+    if (limit->summed && limit->held - tp_min(bytes, limit->held) <= limit->values.soft)
+        limit->crossed = false;
+    if (limit->crossed || !is_above)
         return;
     limit->crossed = true;
     *event = (struct limit_event){limit->values.crossed, limit->values.context, limit->held};
@@ -246,14 +290,16 @@ static void limit_gave(struct tp_meter *meter, size_t bytes)
     if (limit == NULL || !tp_peek(&meter->near))
         return;
     limit->held -= tp_min(bytes, limit->held);
-    if (limit->summed && limit->held <= limit->values.soft)
+    if ((limit->summed ? limit->held : tp_peek(&meter->bound)) <= limit->values.soft)
         limit->crossed = false;
 }
 
 static void limit_tell(const struct limit_event *event)
 {
+    int saved = errno;
     if (event->crossed != NULL)
         event->crossed(event->bytes, event->context);
+    errno = saved;
 }
 
 static int limit_nears(const struct tp_meter *tag, const struct tp_meter *pool)
@@ -266,9 +312,9 @@ static void *limit_take(uint32_t slot, size_t bytes, enum tp_priority priority, 
 {
     const struct tp_meter *tag = &tp_tags[slot].meter, *pool = tp_limit_pool_of(slot);
     for (;;) {
-        int before = limit_nears(tag, pool);
         if (!limit_admit(slot, bytes, priority))
             return NULL;
+        int before = limit_nears(tag, pool);
         tp_poke(&limit_taker, &tp_gate_self);
         void *taken = take(argument);
         tp_poke(&limit_taker, NULL);
@@ -376,7 +422,12 @@ bool tp_limit_get(struct tp_meter *meter, tagpool_limit_state_t *state)
     tp_lock(TP_LOCK_LIMITS);
     const struct tp_limit *limit = meter->limit;
     if (limit != NULL)
-        *state = (tagpool_limit_state_t){limit->values.soft, limit->values.hard, tp_min(limit_live(meter), tp_peek(&meter->bound)), limit->refused};
+        *state = (tagpool_limit_state_t){
+            .soft = limit->values.soft,
+            .hard = limit->values.hard,
+            .held = tp_min(limit_live(meter), tp_peek(&meter->bound)),
+            .refused = limit->refused,
+        };
     tp_unlock(TP_LOCK_LIMITS);
     return limit != NULL;
 }
@@ -437,6 +488,11 @@ void tp_limit_follow_control(uint64_t epoch)
 
 void tp_limit_adopt(void)
 {
-    for (struct tp_limit *limit = limit_first; limit != NULL; limit = limit->next)
-        limit->summed = false;
+    limit_taker = NULL;
+    tp_limit_near_count = 0;
+    for (struct tp_limit *limit = limit_first; limit != NULL; limit = limit->next) {
+        limit->summed = limit->crossed = false;
+        tp_limit_near_count += limit->meter->near;
+        limit_show(limit->meter, &limit->values);
+    }
 }

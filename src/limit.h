@@ -9,9 +9,10 @@
  * needs to be counted call by call.  Near it `held` is what callers have: summed up from the accounts once, then
  * followed by allocations and by those frees that come by here, and summed up again before anything is refused.
  *
- * M1  bound >= what callers hold.
- * M2  summed: held >= what callers hold.
- * M3  A meter turns near before the epoch changes, so that no thread enters a heap for its slots afterwards.
+ * J1  bound >= what callers hold.
+ * J2  summed: held >= what callers hold.  Nothing is summed for that before calls are through that began when it was
+ *     far.
+ * J3  A meter turns near before the epoch changes, so that no thread enters a heap for its slots afterwards.
  *
  * Lock: TP_LOCK_LIMITS, from the question to the counted block.  Callbacks run without it.
  */
@@ -41,6 +42,12 @@ TP_INLINE bool tp_limit_is_near(uint32_t slot)
     if (TP_LIKELY(tp_peek(&tp_limit_near_count) == 0))
         return false;
     return tp_peek(&tp_tags[slot].meter.near) | tp_peek(&tp_limit_pool_of(slot)->near);
+}
+
+/* There is a limit, of the tag or its pool: what was refused without it being asked is asked. */
+TP_INLINE bool tp_limit_exists(uint32_t slot)
+{
+    return tp_peek(&tp_tags[slot].meter.limit) != NULL || tp_peek(&tp_limit_pool_of(slot)->limit) != NULL;
 }
 
 /* An allocation must go through tp_limit_take. */
@@ -80,7 +87,7 @@ void *tp_limit_take(uint32_t slot, size_t bytes, enum tp_priority priority, void
 void tp_limit_give_begin(void);
 void tp_limit_give_end(uint32_t slot, size_t bytes);
 
-/* Near a limit a free is counted together with what is held (M2). */
+/* Near a limit a free is counted together with what is held (J2). */
 TP_INLINE bool tp_limit_free_begin(uint32_t slot)
 {
     bool near = tp_limit_is_near(slot);
@@ -95,8 +102,8 @@ TP_INLINE void tp_limit_free_end(bool near, uint32_t slot, size_t bytes)
         tp_limit_give_end(slot, bytes);
 }
 
-/* What can be freed without harm when a limit is reached; called without a lock. */
-extern void (*tp_limit_relief)(uint32_t slot);
+/* What can be freed without harm when a limit of the tag's, or of its pool, is reached; called without a lock. */
+extern void (*tp_limit_relief)(uint32_t slot, bool whole_pool);
 
 /* Set a slot's or a pool's limit; of zeros: none.  -ENOMEM, or 0. */
 int tp_limit_set(struct tp_meter *meter, const tagpool_limit_t *limit);

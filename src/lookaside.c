@@ -97,12 +97,17 @@ void tagpool_lookaside_flush(tagpool_lookaside_t *list)
         tp_magazine_follow_flush((struct tp_magazine *)thread->gate->hands[list->number], state);
 }
 
-/* A list of the pool, of the tag or of any, that may have blocks, and stays while it is in hand. */
-static struct tp_lookaside *relief_next(uint32_t slot, uint64_t scan)
+static bool relief_is_for(const struct tp_lookaside *state, uint32_t slot, bool whole_pool)
+{
+    return whole_pool ? tp_tags[state->block_slot].region == tp_tags[slot].region : state->block_slot == slot;
+}
+
+/* A list whose blocks count for the tag, or the pool, and that was not flushed yet.  It stays while it is in hand. */
+static struct tp_lookaside *relief_next(uint32_t slot, bool whole_pool, uint64_t scan)
 {
     tp_lock(TP_LOCK_LOOKASIDE);
     struct tp_lookaside *state = tp_store_lists;
-    while (state != NULL && (state->relieved >= scan || tp_tags[state->block_slot].region != tp_tags[slot].region))
+    while (state != NULL && (state->relieved >= scan || !relief_is_for(state, slot, whole_pool)))
         state = state->next;
     if (state != NULL) {
         state->relieved = scan;
@@ -112,12 +117,12 @@ static struct tp_lookaside *relief_next(uint32_t slot, uint64_t scan)
     return state;
 }
 
-/* A limit of the slot's, or of its pool, is reached: what lists keep goes back. */
-static void relief(uint32_t slot)
+/* A limit is reached: what lists keep goes back. */
+static void relief(uint32_t slot, bool whole_pool)
 {
     struct tp_lookaside *state;
     uint64_t scan = __atomic_add_fetch(&lookaside_reliefs, 1, __ATOMIC_RELAXED);
-    while ((state = relief_next(slot, scan)) != NULL) {
+    while ((state = relief_next(slot, whole_pool, scan)) != NULL) {
         tagpool_lookaside_flush(state->list);
         tp_store_unpin(state);
     }

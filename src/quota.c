@@ -304,7 +304,7 @@ static struct tp_quota *quota_find_unused(void)
 void tp_quota_settle(void)
 {
     struct tp_quota *unused;
-    if (tp_segment_quotas_ready(quota_first != NULL ? quota_next_index : 0) != 0)
+    if (tp_segment_quotas_ready(quota_next_index > 1 ? quota_next_index : 0) != 0)
         tp_fail("no memory for a child's quota accounts");
     while ((unused = quota_find_unused()) != NULL) {
         unused->users = 1;

@@ -6,7 +6,8 @@
  * A charged block lies on a mixed page, whose side array names its account, or is large and has it in its descriptor:
  * no header, and no page for each account.  So whoever frees it, and whenever, finds whom to give the charge back to.
  *
- * Q1  held <= limit at every level, at every moment, but where a limit was set below what was held.
+ * Q1  held <= limit at every level, at every moment, but for what was held, or was just being charged, when a limit was
+ *     lowered.
  * Q2  An account is there while anybody uses it: the handle, a thread that is attached, a child, a charged block.
  * Q3  The charge of a block is its block bytes, from before it is given out until after its free was counted.
  *

@@ -1,7 +1,7 @@
 /*
  * Sites: on whose behalf a call is made, and the table in the gate that remembers it.
  *
- *   key (52 bits, xor the epoch above them)               gate's table               heap
+ *   key (36 bits and more, xor the epoch above them)               gate's table               heap
  *     OS page of the return address (--tags=module)   ->  two entries a set  ->  pages, or "cold slot n"
  *     return address (--tags=site: the OS page is never entered)
  *     handle; tag and kind (tagpool.h)
@@ -10,8 +10,8 @@
  * Code of a transparent library (libc, libstdc++, libglib, and what TAGPOOL_THROUGH names) counts for its caller: the
  * table says "look through", and the walk goes from frame to frame until a library is opaque.
  *
- * I1  An entry is used only under the epoch it was made for: the epoch's low 12 bits are part of its key, and a slow
- *     call under another epoch clears the table.
+ * I1  An entry is used only under the epoch it was made for: the epoch is part of its key, until 2^25 of them have
+ *     passed, and a slow call under another epoch clears the table.
  * I2  An entry's heap belongs to the gate's thread.
  */
 #ifndef TP_SITE_H
@@ -21,12 +21,17 @@
 #include "segment.h"
 #include "thread.h"
 
-#define TP_KEY_EPOCH_SHIFT 52
+/*
+ * The sort of a value is above the epoch.  Whole addresses, of frames and sites, reach into the epoch's bits: an
+ * older entry is taken for one of them only where two addresses differ in those bits alone, and by just the epochs'
+ * difference.
+ */
+#define TP_KEY_EPOCH_SHIFT 36
 #define TP_KEY_CALL UINT64_C(0)
-#define TP_KEY_FRAME (UINT64_C(1) << 48)
-#define TP_KEY_HANDLE (UINT64_C(2) << 48)
-#define TP_KEY_TAG (UINT64_C(3) << 48)
-#define TP_KEY_SITE (UINT64_C(4) << 48)
+#define TP_KEY_FRAME (UINT64_C(1) << 61)
+#define TP_KEY_HANDLE (UINT64_C(2) << 61)
+#define TP_KEY_TAG (UINT64_C(3) << 61)
+#define TP_KEY_SITE (UINT64_C(4) << 61)
 
 /* --tags=site: calls are told apart by their return address, not by the OS page it lies in. */
 extern TP_HIDDEN bool tp_site_by_address;

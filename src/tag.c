@@ -164,6 +164,11 @@ static uint32_t tag_find_or_make(uint64_t key, const char *name, uint32_t tag, e
     return slot;
 }
 
+uint32_t tp_tag_count(void)
+{
+    return tp_peek(&tag_next_slot);
+}
+
 uint32_t tp_tag_open(uint32_t tag, enum tp_layout layout)
 {
     tp_lock(TP_LOCK_TAGS);

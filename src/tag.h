@@ -66,6 +66,9 @@ uint32_t tp_tag_open_named(const char *name, enum tagpool_segment_face face);
 uint32_t tp_tag_take_lookaside(uint32_t tag, enum tp_layout layout, uint32_t block_size);
 void tp_tag_give_lookaside(uint32_t slot);
 
+/* One more than the highest slot that was ever used. */
+uint32_t tp_tag_count(void);
+
 /* Pages and large blocks say what changed in live bytes; keeps the peak. */
 void tp_tag_charge(uint32_t slot, int64_t bytes);
 

@@ -116,8 +116,14 @@ static struct form {
     void (*run)(void);
     double *ns; /* a round each */
 } forms[] = {
-    {"single", run_single, NULL}, {"scope", run_scope, NULL}, {"three", run_three, NULL}, {"bundle", run_bundle, NULL},
-    {"none", run_none, NULL},     {"far", run_far, NULL},     {"near", run_near, NULL},   {"charged", run_charged, NULL},
+    {"single", run_single, NULL},
+    {"scope", run_scope, NULL},
+    {"three", run_three, NULL},
+    {"bundle", run_bundle, NULL},
+    {"none", run_none, NULL},
+    {"far", run_far, NULL},
+    {"near", run_near, NULL},
+    {"charged", run_charged, NULL},
 };
 enum { FORMS = sizeof(forms) / sizeof(forms[0]) };
 

@@ -32,7 +32,8 @@ typedef enum tagpool_condition {
  * An eventfd that poll and epoll report as readable while the condition holds.  It is the library's and the same for
  * all callers: neither read it nor close it.  A child made by fork asks for its own.
  *
- * Returns -1 with errno EINVAL (no such condition), EMFILE or ENFILE (descriptors), or EAGAIN (no thread).
+ * Returns -1 with errno EINVAL (no such condition), EMFILE or ENFILE (descriptors), EAGAIN (no thread)
+ * or ENOMEM.
  */
 TAGPOOL_API int tagpool_condition_fd(tagpool_condition_t condition);
 

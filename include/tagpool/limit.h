@@ -1,9 +1,11 @@
 /*
  * Limits: how many bytes may be live under a tag, or in a pool.
  *
- * What counts are block bytes, as tagpool_size tells them, of blocks that callers hold; blocks that a lookaside list
- * keeps are held, and go back to the pool before anything is refused.  A limit that is far away costs nothing; calls
- * under a tag, or in a pool, that has come near its limit take a lock.
+ * What counts are block bytes, as tagpool_size tells them, of blocks that callers hold.  Blocks that a lookaside list
+ * keeps are held; before anything is refused, lists of the tag (of all tags, for a pool's limit) are flushed, in the
+ * thread that asks, and what other threads have of them at hand stays there.  A limit that is far away costs nothing;
+ * calls under a tag, or in a pool, that has come near its limit take a lock.  Where the library serves malloc too, the
+ * paged pool's limit counts, and refuses, malloc's blocks as well.
  *
  * All functions are thread-safe and none is async-signal-safe.  In a child made by fork limits go on.
  */
@@ -19,7 +21,8 @@ extern "C" {
 /*
  * 0 is none, everywhere.
  *
- * Beyond `soft` the callback is told, once each time it is crossed upwards: in the thread whose block crossed it,
+ * Beyond `soft` the callback is told, once each time it is crossed upwards, and once where it was set below what is
+ * held: in the thread whose block is the next beyond it,
  * before that call returns, without a lock; it may allocate and free.  A block that would make it more than `hard` is
  * refused, NULL with errno ENOMEM; a limit below what is held refuses nothing that is there.
  *
@@ -40,14 +43,15 @@ typedef struct tagpool_limit_state {
     uint64_t soft;
     uint64_t hard;
     uint64_t held;    /* block bytes that callers hold now */
-    uint64_t refused; /* requests, since the limit was first set */
+    uint64_t refused; /* how often it said no, since it was first set */
 } tagpool_limit_state_t;
 
 /*
  * Set the limit of a tag and kind, in place of an earlier one; NULL or zeros take it away.  It holds from each thread's
  * next allocation on.  An allocation that another thread has begun may still come through.
  *
- * Returns 0, or -1 with errno EINVAL (kind, tag, watermarks, soft above hard) or ENOMEM.
+ * Returns 0, or -1 with errno EINVAL (kind, tag, watermarks, soft above hard) or ENOMEM, also where the table of tags
+ * is full, so that the tag shares its account with others.
  */
 TAGPOOL_API int tagpool_limit_tag(tagpool_kind_t kind, tagpool_tag_t tag, const tagpool_limit_t *limit);
 

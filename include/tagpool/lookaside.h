@@ -36,9 +36,10 @@ typedef struct tagpool_lookaside {
 /*
  * What a list is made of.  Zeros are right for all but tag and size.
  *
- * The routines run for misses alone, in the thread that missed (free and destruct also where a thread ends or a list
- * gives back surplus), without a lock, so several threads may be in one at once.  All get the list: a structure around
- * it, or tagpool_lookaside_context(), leads to the caller's own data.
+ * The routines run for misses alone, in the thread that missed (free and destruct also where a thread ends, a list
+ * gives back surplus, or an allocation has met a limit of its tag or pool), without a lock, so several threads may be
+ * in one at once.  All get the list: a structure around it, or tagpool_lookaside_context(), leads to the caller's own
+ * data.
  */
 typedef struct tagpool_lookaside_options {
     tagpool_kind_t kind; /* TAGPOOL_NONPAGED is 0 */

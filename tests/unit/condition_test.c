@@ -143,14 +143,14 @@ START_TEST(a_child_sets_none_of_its_parents)
 }
 END_TEST
 
-/* The lock of the one that watches must not be left held in a child. */
+/* The lock of the one that watches must not be left held in a child, however that was made. */
 START_TEST(children_go_on_whenever_they_are_made)
 {
     limit_pool(TAGPOOL_PAGED, 8 * MIB);
     for (int i = 0; i < TAGPOOL_HIGH_NONPAGED; i++)
         ck_assert_int_ge(tagpool_condition_fd((tagpool_condition_t)i), 0);
     for (int i = 0; i < 100; i++) {
-        pid_t child = fork();
+        pid_t child = i % 2 == 0 ? fork() : _Fork();
         if (child == 0)
             _exit(tagpool_condition_is_set(TAGPOOL_LOW_PAGED));
         int status;
@@ -162,6 +162,13 @@ START_TEST(children_go_on_whenever_they_are_made)
 END_TEST
 
 /* --- a real control group ------------------------------------------------------------------------------------- */
+
+/* Under the race detector a process has several times its memory. */
+#if defined(__SANITIZE_THREAD__)
+enum { MEMORY_IS_PLAIN = 0 };
+#else
+enum { MEMORY_IS_PLAIN = 1 };
+#endif
 
 #define GROUP "/sys/fs/cgroup/memory/tagpool-condition-test"
 
@@ -194,7 +201,7 @@ static void fill_group(void *unused)
 
 START_TEST(the_control_group_counts_where_one_can_be_made)
 {
-    if (mkdir(GROUP, 0700) != 0 || !group_write("memory.limit_in_bytes", "104857600")) {
+    if (!MEMORY_IS_PLAIN || mkdir(GROUP, 0700) != 0 || !group_write("memory.limit_in_bytes", "104857600")) {
         printf("no control group can be made here: not tried\n");
         rmdir(GROUP);
         return;

@@ -1,5 +1,5 @@
 /*
- * M1 to M3 and the rules of the public header: to the byte, from near and from far.
+ * J1 to J3 and the rules of the public header: to the byte, from near and from far.
  */
 #include "child.h"
 #include "dice.h"
@@ -7,6 +7,7 @@
 #include "unit.h"
 
 #include "fast.h"
+#include "limit.h"
 
 #include <tagpool.h>
 
@@ -371,6 +372,45 @@ START_TEST(limits_come_and_go_while_threads_work)
 }
 END_TEST
 
+static bool toggling;
+
+static void *toggle_soft(void *unused)
+{
+    (void)unused;
+    for (int i = 0; __atomic_load_n(&toggling, __ATOMIC_RELAXED); i++) {
+        const tagpool_limit_t values = {.soft = i % 2 == 0 ? HARD / 4 : 0};
+        tagpool_limit_tag(TAGPOOL_PAGED, TAG, &values);
+    }
+    return NULL;
+}
+
+static void *work_unrefused(void *argument)
+{
+    struct dice dice = {.state = (uintptr_t)argument * 77 + 1};
+    for (int i = 0; i < 60000; i++) {
+        void *block = must_alloc(dice_below(&dice, 600));
+        tagpool_free(__atomic_exchange_n(&places[dice_below(&dice, PLACES)], block, __ATOMIC_ACQ_REL));
+    }
+    return NULL;
+}
+
+/* Whatever comes and goes meanwhile. */
+START_TEST(a_soft_limit_refuses_nothing)
+{
+    pthread_t threads[3], toggler;
+    toggling = true;
+    ck_assert_int_eq(pthread_create(&toggler, NULL, toggle_soft, NULL), 0);
+    for (uintptr_t i = 0; i < 3; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, work_unrefused, (void *)(i + 1)), 0);
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    __atomic_store_n(&toggling, false, __ATOMIC_RELAXED);
+    pthread_join(toggler, NULL);
+    free_places(0, PLACES);
+    ck_assert_uint_eq(tp_limit_near_count, meter()->near);
+}
+END_TEST
+
 /* --- from outside, and with others ---------------------------------------------------------------------------- */
 
 static struct tagpool_segment_control *control(void)
@@ -430,6 +470,63 @@ START_TEST(lookaside_lists_give_back_before_anything_is_refused)
 }
 END_TEST
 
+/* A list of another tag keeps what it has: its routines are not called for this one's sake. */
+START_TEST(lists_of_other_tags_are_left_alone)
+{
+    const tagpool_lookaside_options_t options = {.kind = TAGPOOL_PAGED, .tag = OTHER, .size = 1000};
+    tagpool_lookaside_t list;
+    tagpool_lookaside_stats_t stats;
+    ck_assert_int_eq(tagpool_lookaside_init(&list, &options), 0);
+    tagpool_lookaside_free(&list, tagpool_lookaside_alloc(&list));
+    limit((tagpool_limit_t){.hard = 6400});
+    ck_assert_uint_eq(fill(64), 100);
+    tagpool_lookaside_stats(&list, &stats);
+    ck_assert_uint_eq(stats.cached, 1);
+    free_places(0, 100);
+    tagpool_lookaside_destroy(&list);
+}
+END_TEST
+
+static void set_errno(uint64_t bytes, void *context)
+{
+    (void)bytes;
+    (void)context;
+    errno = 5;
+}
+
+START_TEST(a_callback_does_not_change_errno)
+{
+    limit((tagpool_limit_t){.soft = 100, .crossed = set_errno});
+    errno = 0;
+    void *block = must_alloc(200);
+    ck_assert_int_eq(errno, 0);
+    tagpool_free(block);
+}
+END_TEST
+
+static void child_is_told(void *unused)
+{
+    (void)unused;
+    uint32_t slot = tp_tag_find(TAG, TP_LAYOUT_PAGED);
+    unsigned before = crossings;
+    free_places(0, 700);
+    ck_assert_uint_eq(fill(64), 1000);
+    ck_assert_uint_eq(crossings, before + 1);
+    ck_assert_uint_eq(tp_segment_slots[slot].hard_bytes, 64000);
+}
+
+START_TEST(a_child_is_told_of_its_own_crossings)
+{
+    uint64_t soft = 32000;
+    limit((tagpool_limit_t){.soft = soft, .hard = 64000, .crossed = count_crossing, .context = &soft});
+    for (int i = 0; i < 700; i++)
+        places[i] = must_alloc(64);
+    ck_assert_uint_eq(crossings, 1);
+    struct child_result result = child_run(child_is_told, NULL);
+    ck_assert_msg(child_succeeded(&result), "%s", result.text);
+}
+END_TEST
+
 static void child_goes_on(void *unused)
 {
     (void)unused;
@@ -476,7 +573,9 @@ END_TEST
 
 UNIT_MAIN("limit", what_makes_no_sense_is_einval, a_limit_refuses_the_byte_too_many_and_nothing_before,
           a_limit_takes_effect_at_the_next_allocation, any_mix_of_sizes_is_admitted_to_the_byte,
-          large_blocks_grow_in_place_within_the_limit, the_soft_limit_is_told_once_a_crossing, a_callback_may_allocate,
-          priorities_fail_at_their_watermarks, a_pool_is_limited_as_a_whole, far_from_its_limit_a_tag_is_fast_again,
-          threads_never_pass_a_limit, limits_come_and_go_while_threads_work, a_tool_sets_limits_from_outside,
+          large_blocks_grow_in_place_within_the_limit, the_soft_limit_is_told_once_a_crossing,
+          a_callback_may_allocate, priorities_fail_at_their_watermarks, a_pool_is_limited_as_a_whole,
+          far_from_its_limit_a_tag_is_fast_again, threads_never_pass_a_limit, limits_come_and_go_while_threads_work,
+          a_soft_limit_refuses_nothing, lists_of_other_tags_are_left_alone, a_callback_does_not_change_errno,
+          a_child_is_told_of_its_own_crossings, a_tool_sets_limits_from_outside,
           lookaside_lists_give_back_before_anything_is_refused, a_child_keeps_the_limit, each_allocation_may_fail)

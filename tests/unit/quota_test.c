@@ -6,6 +6,7 @@
 #include "unit.h"
 
 #include "quota.h"
+#include "span.h"
 
 #include <tagpool.h>
 
@@ -300,6 +301,83 @@ START_TEST(a_child_goes_on_with_what_is_charged)
 }
 END_TEST
 
+static void child_creates(void *unused)
+{
+    (void)unused;
+    tagpool_quota_t *quota = make(NULL, "child's", 0);
+    tagpool_quota_attach(quota);
+    tagpool_free(must_charge(100));
+    ck_assert_uint_eq(shown(), 1);
+}
+
+START_TEST(a_child_makes_accounts_where_its_parents_have_ended)
+{
+    tagpool_quota_destroy(make(NULL, "gone", 0));
+    struct child_result result = child_run(child_creates, NULL);
+    ck_assert_msg(child_succeeded(&result), "%s", result.text);
+}
+END_TEST
+
+/* What no machine has is charged to nobody, not for a moment. */
+START_TEST(impossible_sizes_are_enomem_and_leave_no_peak)
+{
+    tagpool_quota_t *quota = make(NULL, "huge", 0);
+    tagpool_quota_stats_t stats;
+    tagpool_quota_attach(quota);
+    void *block = must_charge(100);
+    const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 4096, (size_t)1 << 50};
+    for (size_t i = 0; i < 3; i++) {
+        errno = 0;
+        ck_assert_ptr_null(charge(sizes[i]));
+        ck_assert_int_eq(errno, ENOMEM);
+        ck_assert_ptr_null(tagpool_realloc(block, sizes[i]));
+    }
+    tagpool_quota_stats(quota, TAGPOOL_PAGED, &stats);
+    ck_assert_uint_eq(stats.peak, tagpool_size(block));
+    tagpool_free(block);
+}
+END_TEST
+
+static bool churning;
+
+static void *churn_large(void *quota)
+{
+    ck_assert_int_eq(tagpool_quota_attach(quota), 0);
+    while (__atomic_load_n(&churning, __ATOMIC_RELAXED))
+        tagpool_free(must_charge(200000));
+    return NULL;
+}
+
+/* A block that another thread was about to give out, or had given back, is nobody's in the child. */
+static int child_is_charged(const tagpool_quota_t *quota)
+{
+    uint64_t live = 0;
+    uint64_t charged = held(quota);
+    for (size_t unit = tp_span_region_first(1); unit < tp_span_watermark(1); unit++)
+        if (tp_space.owners[unit] != TP_OWNER_NONE && tp_space.pages[unit].state == TP_UNIT_LARGE)
+            live += tp_space.pages[unit].large_size;
+    return live != charged;
+}
+
+START_TEST(a_child_inherits_no_large_block_that_was_freed)
+{
+    pthread_t thread;
+    tagpool_quota_t *quota = make(NULL, "churn", 0);
+    churning = true;
+    ck_assert_int_eq(pthread_create(&thread, NULL, churn_large, quota), 0);
+    for (int i = 0; i < 300; i++) {
+        pid_t child = fork();
+        if (child == 0)
+            _exit(child_is_charged(quota));
+        int status;
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert_int_eq(status, 0);
+    }
+    __atomic_store_n(&churning, false, __ATOMIC_RELAXED);
+    pthread_join(thread, NULL);
+}
+END_TEST
+
 static void free_all(void **blocks, int count)
 {
     for (int i = 0; i < count; i++)
@@ -342,4 +420,5 @@ UNIT_MAIN("quota", names_must_be_there_and_fit, a_block_is_charged_whole_and_to_
           a_full_account_can_shrink_its_block, an_account_lives_until_its_last_block_is_freed,
           a_parent_lives_as_long_as_its_children, a_thread_that_ends_lets_its_account_go,
           there_is_an_end_to_accounts_and_their_numbers_come_back, a_child_goes_on_with_what_is_charged,
-          each_allocation_may_fail)
+          a_child_makes_accounts_where_its_parents_have_ended, impossible_sizes_are_enomem_and_leave_no_peak,
+          a_child_inherits_no_large_block_that_was_freed, each_allocation_may_fail)

@@ -1,5 +1,5 @@
 /*
- * Growth against setting a limit and turning near and far (src/limit.h, src/limit.c): M1, the bound is never below what
+ * Growth against setting a limit and turning near and far (src/limit.h, src/limit.c): J1, the bound is never below what
  * callers hold; and what they hold is within the trigger, or the meter is near, so that more of it was admitted.
  *
  * One meter.  Two threads allocate and free units; a third one sets a limit, sets another or takes it away.  What is

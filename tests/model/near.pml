@@ -1,5 +1,5 @@
 /*
- * A meter turns near, and the threads' tables (src/limit.c, src/site.c): M3, no entry that is valid under the current
+ * A meter turns near, and the threads' tables (src/limit.c, src/site.c): J3, no entry that is valid under the current
  * epoch leads to a fast heap for slots of a meter that has turned near.
  *
  * Two meters, for they share the count of those that are near.  Threads whose growth is too much turn one near without

@@ -266,7 +266,7 @@ static struct tp_page *span_grow(struct span_region *region, size_t units, size_
     if (units + skip > region->limit - first || span_commit(region, first + skip + units) != 0)
         return NULL;
     struct tp_page *run = &tp_space.pages[first];
-    region->watermark = first + skip + units;
+    tp_publish(&region->watermark, first + skip + units); /* what is below it has its rows and descriptors */
     tp_segment_region_used((unsigned)(region - span_regions), region->first, region->watermark - region->first);
     struct tp_page *span = run + skip;
     span->region = (uint8_t)(region - span_regions);
@@ -397,7 +397,7 @@ size_t tp_span_trim(void)
 
 size_t tp_span_watermark(unsigned region)
 {
-    return tp_peek(&span_regions[region].watermark);
+    return __atomic_load_n(&span_regions[region].watermark, __ATOMIC_ACQUIRE);
 }
 
 size_t tp_span_region_first(unsigned region)

@@ -365,7 +365,7 @@ START_TEST(a_child_inherits_no_large_block_that_was_freed)
     tagpool_quota_t *quota = make(NULL, "churn", 0);
     churning = true;
     ck_assert_int_eq(pthread_create(&thread, NULL, churn_large, quota), 0);
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 40; i++) {
         pid_t child = fork();
         if (child == 0)
             _exit(child_is_charged(quota));

@@ -267,6 +267,12 @@ static bool limit_is_above(struct tp_limit *limit)
     return limit->held > soft;
 }
 
+/* It was above before this block already, as far as is known. */
+static bool limit_stays_above(const struct tp_limit *limit, size_t bytes)
+{
+    return !limit->summed || limit->held - tp_min(bytes, limit->held) > limit->values.soft;
+}
+
 static void limit_took(const struct tp_meter *meter, size_t bytes, struct limit_event *event)
 {
     struct tp_limit *limit = meter->limit;
@@ -274,11 +280,10 @@ static void limit_took(const struct tp_meter *meter, size_t bytes, struct limit_
     if (limit == NULL || !tp_peek(&meter->near))
         return;
     limit->held += bytes;
-    bool is_above = limit_is_above(limit);
-    /* Frees that nobody saw had brought it below before this block. */
-    if (limit->summed && limit->held - tp_min(bytes, limit->held) <= limit->values.soft)
-        limit->crossed = false;
-    if (limit->crossed || !is_above)
+    if (limit->crossed && limit_stays_above(limit, bytes))
+        return;
+    limit->crossed = false;
+    if (!limit_is_above(limit))
         return;
     limit->crossed = true;
     *event = (struct limit_event){limit->values.crossed, limit->values.context, limit->held};

@@ -282,23 +282,37 @@ void *tp_block_move(struct tp_thread *thread, void *old, const struct tp_block_i
 /* --- free ----------------------------------------------------------------------------------------------------- */
 
 /* One block less, in the books of the thread that frees it. */
-static void free_count(struct tp_thread *thread, uint32_t slot, const struct tp_page *page)
+TP_INLINE void free_count_now(struct tp_thread *thread, uint32_t slot, const struct tp_page *page)
 {
-    bool near = tp_limit_free_begin(slot);
-    if (thread == NULL)
+    if (TP_UNLIKELY(thread == NULL))
         tp_account_free_direct(slot, page->block_size);
     else
         tp_account_free(thread, slot, page->block_size);
-    tp_limit_free_end(near, slot, page->block_size);
+}
+
+/* Apart, so that frees of other threads' blocks far from any limit stay short. */
+static TP_NOINLINE void free_count_near(struct tp_thread *thread, uint32_t slot, const struct tp_page *page)
+{
+    tp_limit_give_begin();
+    free_count_now(thread, slot, page);
+    tp_limit_give_end(slot, page->block_size);
+}
+
+TP_INLINE void free_count(struct tp_thread *thread, uint32_t slot, const struct tp_page *page)
+{
+    if (TP_UNLIKELY(tp_limit_is_near(slot)))
+        free_count_near(thread, slot, page);
+    else
+        free_count_now(thread, slot, page);
 }
 
 /* A block of a mixed page leaves its slot. */
-static void free_mixed(struct tp_thread *thread, struct tp_page *page, uint32_t index, const void *p)
+static TP_NOINLINE void free_mixed(struct tp_thread *thread, struct tp_page *page, uint32_t index, const void *p)
 {
     struct tp_side side = tp_heap_side_take(page, index, p);
     free_count(thread, side.slot, page);
     tp_limit_shrink(&tp_tags[side.slot].meter, page->block_size);
-    if (side.account != TP_ACCOUNT_NONE)
+    if (TP_UNLIKELY(side.account != TP_ACCOUNT_NONE))
         tp_quota_uncharge(side.account, page->region, page->block_size);
 }
 

@@ -2,11 +2,11 @@
  * [{"pid":N,"program":S,"rss":N,"pools":[{"tag":S,"type":"Paged"|"Nonp","name":S,"allocs":N,"frees":N,"diff":N,
  *   "bytes":N,"peak_bytes":N,"per_alloc":N,"soft_limit":N,"hard_limit":N,"refused":N}],
  *   "lookaside":[{"tag":S,"type":S,"size":N,"depth":N,"maximum_depth":N,"total_allocates":N,"allocate_misses":N,
- *   "total_frees":N,"free_misses":N}],
+ *   "total_frees":N,"free_misses":N,"allocate_hit_rate":N,"free_hit_rate":N}],
  *   "quotas":[{"name":S,"parent":S|null,"paged_bytes":N,"paged_peak":N,"paged_limit":N,"nonpaged_bytes":N,
  *   "nonpaged_peak":N,"nonpaged_limit":N,"refused":N}]}]
  *
- * A limit of 0 is none.
+ * A limit of 0 is none.  Hit rates are whole percents, as Windows' tools print them, and 0 before the first call.
  *
  * Tags are bytes, not text: those above 0x7f are written as the characters U+0080 to U+00FF, so that none is lost.
  */
@@ -96,6 +96,12 @@ static void json_put_pool(FILE *out, const struct pool *pool)
     fputc('}', out);
 }
 
+/* Misses may be ahead of calls: they are counted apart, and a flush is one. */
+static uint64_t json_hit_rate(uint64_t total, uint64_t misses)
+{
+    return total > misses ? (uint64_t)(100.0 * (double)(total - misses) / (double)total) : 0;
+}
+
 static void json_put_lookaside(FILE *out, const struct lookaside *list)
 {
     json_put_tag_and_type(out, list->tag, list->kind);
@@ -106,6 +112,8 @@ static void json_put_lookaside(FILE *out, const struct lookaside *list)
     json_put_number(out, "allocate_misses", list->allocate_misses);
     json_put_number(out, "total_frees", list->total_frees);
     json_put_number(out, "free_misses", list->free_misses);
+    json_put_number(out, "allocate_hit_rate", json_hit_rate(list->total_allocates, list->allocate_misses));
+    json_put_number(out, "free_hit_rate", json_hit_rate(list->total_frees, list->free_misses));
     fputc('}', out);
 }
 

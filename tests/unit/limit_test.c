@@ -136,6 +136,25 @@ START_TEST(a_limit_takes_effect_at_the_next_allocation)
 }
 END_TEST
 
+/* Old entries of a thread's table are not taken for new ones when thousands of switches have passed between two calls. */
+START_TEST(epochs_do_not_come_round_soon)
+{
+    for (int round = 0; round < 3; round++) {
+        ck_assert_uint_eq(fill(64), PLACES);
+        free_places(0, round < 2 ? PLACES : 100);
+    }
+    uint64_t before = tp_segment_control->epoch;
+    limit((tagpool_limit_t){.hard = 64 * (PLACES - 100)});
+    while (tp_segment_control->epoch < before + 4096)
+        tp_segment_next_epoch();
+    must_refuse(64);
+    while (tp_segment_control->epoch < before + 65536)
+        tp_segment_next_epoch();
+    must_refuse(64);
+    free_places(100, PLACES - 100);
+}
+END_TEST
+
 /* All sizes, in one thread, against a model. */
 START_TEST(any_mix_of_sizes_is_admitted_to_the_byte)
 {
@@ -531,6 +550,7 @@ static void child_goes_on(void *unused)
 {
     (void)unused;
     must_refuse(1);
+    ck_assert_uint_eq(tp_limit_near_count, 1);
     tagpool_free(places[0]);
     places[0] = must_alloc(64);
     must_refuse(1);
@@ -572,10 +592,10 @@ START_TEST(each_allocation_may_fail)
 END_TEST
 
 UNIT_MAIN("limit", what_makes_no_sense_is_einval, a_limit_refuses_the_byte_too_many_and_nothing_before,
-          a_limit_takes_effect_at_the_next_allocation, any_mix_of_sizes_is_admitted_to_the_byte,
-          large_blocks_grow_in_place_within_the_limit, the_soft_limit_is_told_once_a_crossing,
-          a_callback_may_allocate, priorities_fail_at_their_watermarks, a_pool_is_limited_as_a_whole,
-          far_from_its_limit_a_tag_is_fast_again, threads_never_pass_a_limit, limits_come_and_go_while_threads_work,
-          a_soft_limit_refuses_nothing, lists_of_other_tags_are_left_alone, a_callback_does_not_change_errno,
-          a_child_is_told_of_its_own_crossings, a_tool_sets_limits_from_outside,
+          a_limit_takes_effect_at_the_next_allocation, epochs_do_not_come_round_soon,
+          any_mix_of_sizes_is_admitted_to_the_byte, large_blocks_grow_in_place_within_the_limit,
+          the_soft_limit_is_told_once_a_crossing, a_callback_may_allocate, priorities_fail_at_their_watermarks,
+          a_pool_is_limited_as_a_whole, far_from_its_limit_a_tag_is_fast_again, threads_never_pass_a_limit,
+          limits_come_and_go_while_threads_work, a_soft_limit_refuses_nothing, lists_of_other_tags_are_left_alone,
+          a_callback_does_not_change_errno, a_child_is_told_of_its_own_crossings, a_tool_sets_limits_from_outside,
           lookaside_lists_give_back_before_anything_is_refused, a_child_keeps_the_limit, each_allocation_may_fail)

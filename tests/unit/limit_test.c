@@ -136,7 +136,7 @@ START_TEST(a_limit_takes_effect_at_the_next_allocation)
 }
 END_TEST
 
-/* Old entries of a thread's table are not taken for new ones when thousands of switches have passed between two calls. */
+/* Old entries of a thread's table are not taken for new ones when thousands of switches lie between two calls. */
 START_TEST(epochs_do_not_come_round_soon)
 {
     for (int round = 0; round < 3; round++) {

@@ -87,16 +87,23 @@ static struct alloc_step alloc_step_begin(struct tp_thread *thread, const struct
     return (struct alloc_step){.thread = thread, .request = request, .class = class};
 }
 
+/* What no machine has is charged to nobody, not for a moment. */
+static bool alloc_is_possible(const struct tp_alloc_request *request)
+{
+    if (request->size <= TP_LARGE_MAX)
+        return true;
+    errno = ENOMEM;
+    return false;
+}
+
 /* The charge comes first, and goes back where there is no block (Q3). */
 static void *alloc_step_run_charged(struct alloc_step *step)
 {
     const struct tp_alloc_request *request = step->request;
     unsigned region = tp_tags[request->slot].region;
     size_t bytes = alloc_step_bytes(step);
-    if (request->size > TP_LARGE_MAX) {
-        errno = ENOMEM;
+    if (!alloc_is_possible(request))
         return NULL;
-    }
     if (!tp_quota_charge(request->account, region, bytes)) {
         errno = EDQUOT;
         return NULL;
@@ -247,10 +254,8 @@ static void *block_replace_charged(struct tp_thread *thread, const struct tp_blo
     size_t bytes = alloc_step_bytes(&step), before = info->size;
     unsigned region = info->page->region;
     tp_fork_note_slow_call();
-    if (request->size > TP_LARGE_MAX) {
-        errno = ENOMEM;
+    if (!alloc_is_possible(request))
         return NULL;
-    }
     if (bytes > before && !tp_quota_charge_more(info->account, region, bytes - before)) {
         errno = EDQUOT;
         return NULL;

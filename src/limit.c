@@ -35,7 +35,8 @@ struct tp_limit {
     struct tp_limit *next;
 };
 
-struct tp_meter tp_limit_pools[TAGPOOL_SEGMENT_REGIONS];
+/* In a line each, for bounds change at every page that is carved further, and the count is read at every slow free. */
+struct tp_meter tp_limit_pools[TAGPOOL_SEGMENT_REGIONS] __attribute__((aligned(TP_CACHE_LINE)));
 uint32_t tp_limit_near_count __attribute__((aligned(TP_CACHE_LINE)));
 void (*tp_limit_relief)(uint32_t slot, bool whole_pool);
 

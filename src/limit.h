@@ -33,7 +33,7 @@ TP_INLINE struct tp_meter *tp_limit_pool_of(uint32_t slot)
     return &tp_limit_pools[tp_tags[slot].region];
 }
 
-/* How many meters are near: in a line of its own, for bounds change all the time and are looked at by few. */
+/* How many meters are near.  Kept away from bounds, which change all the time and are looked at by few. */
 extern uint32_t tp_limit_near_count;
 
 /* Blocks of this slot are counted one by one. */

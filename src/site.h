@@ -1,7 +1,7 @@
 /*
  * Sites: on whose behalf a call is made, and the table in the gate that remembers it.
  *
- *   key (36 bits and more, xor the epoch above them)               gate's table               heap
+ *   key (36 bits and more, xor the epoch)               gate's table               heap
  *     OS page of the return address (--tags=module)   ->  two entries a set  ->  pages, or "cold slot n"
  *     return address (--tags=site: the OS page is never entered)
  *     handle; tag and kind (tagpool.h)

@@ -74,8 +74,8 @@
       "2: by a system call", "length given", "0",                                                                      \
       "A call was given a buffer that is shorter than the length given with it",                                       \
       "Give the call the size of the buffer.")                                                                         \
-    X(CALLER_WRONG_FACE, BAD_POOL_CALLER, 1, 0x0B, "0xB: other allocator's block", "address freed",                    \
-      "allocated by: 1 malloc, 2 new, 3 new[], 4 tagpool", "freed by: the same numbers",                               \
+    X(CALLER_WRONG_FACE, BAD_POOL_CALLER, 1, 0x0A, "0xA: wrong tag", "address freed",                                  \
+      "allocated by: MALL, NEW, NEW[ or POOL", "freed by: the same words",                                             \
       "A block was freed by a function that does not belong to the one that allocated it",                             \
       "free goes with malloc, delete with new, delete[] with new[], tagpool_free with tagpool_alloc.")
 

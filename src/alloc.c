@@ -5,6 +5,7 @@
 #include "lock.h"
 #include "mail.h"
 #include "quota.h"
+#include "side.h"
 
 #include <errno.h>
 #include <string.h>
@@ -199,7 +200,7 @@ static struct tp_block_info block_info(struct tp_page *page, uint32_t index)
     if (page->state == TP_UNIT_LARGE)
         block_info_large(&info);
     else if (tp_page_is_mixed(page))
-        block_info_side(&info, tp_heap_side_peek(page, index));
+        block_info_side(&info, tp_side_peek(page, index));
     return info;
 }
 
@@ -240,7 +241,7 @@ static void block_forget_account(const struct tp_block_info *info)
     if (info->page->state == TP_UNIT_LARGE)
         info->page->account = TP_ACCOUNT_NONE;
     else
-        tp_heap_side_forget_account(info->page, info->index);
+        tp_side_forget_account(info->page, info->index);
 }
 
 /*
@@ -314,7 +315,7 @@ TP_INLINE void free_count(struct tp_thread *thread, uint32_t slot, const struct 
 /* A block of a mixed page leaves its slot. */
 static TP_NOINLINE void free_mixed(struct tp_thread *thread, struct tp_page *page, uint32_t index, const void *p)
 {
-    struct tp_side side = tp_heap_side_take(page, index, p);
+    struct tp_side side = tp_side_take(page, index, p);
     free_count(thread, side.slot, page);
     tp_limit_shrink(&tp_tags[side.slot].meter, page->block_size);
     if (TP_UNLIKELY(side.account != TP_ACCOUNT_NONE))

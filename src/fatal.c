@@ -5,63 +5,129 @@
 #include <signal.h>
 #include <stdlib.h>
 
-/* Every rule that this build can stop for, with its one sentence. */
-#define BAD_POOL_CALLER TP_STOP_BAD_POOL_CALLER, "BAD_POOL_CALLER"
-#define VIOLATION TP_STOP_VIOLATION, "DRIVER_VERIFIER_DETECTED_VIOLATION"
-#define DMA_VIOLATION TP_STOP_DMA, "DRIVER_VERIFIER_DMA_VIOLATION"
-static const struct stop_row {
-    enum tp_rule rule;
-    enum tp_stop_code code;
-    const char *name;
-    const char *sentence;
-} stop_rows[] = {
-    {TP_CALLER_FREED_TWICE, BAD_POOL_CALLER, "A block that had been freed already was freed again"},
-    {TP_CALLER_WRONG_TAG, BAD_POOL_CALLER, "A block was freed under another tag than it was allocated with"},
-    {TP_CALLER_NO_POOL, BAD_POOL_CALLER, "A pointer that no pool ever gave out was freed"},
-    {TP_CALLER_INVALID, BAD_POOL_CALLER, "A pointer was freed where no block is allocated"},
-    {TP_CALLER_MIDDLE, BAD_POOL_CALLER, "A pointer into the middle of a block was freed"},
-    {TP_LOOKASIDE_UNKNOWN, VIOLATION, "A lookaside list was used that was not made, or was destroyed"},
-    {TP_DMA_FREED_TOO_OFTEN, DMA_VIOLATION, "A common buffer was freed that is not allocated"},
-    {TP_DMA_WRITTEN_OUTSIDE, DMA_VIOLATION, "Program or device wrote behind the end of a common buffer"},
-    {TP_DMA_NOT_MAPPED, DMA_VIOLATION, "A common buffer was used that is not allocated"},
+bool (*tp_stop_tell)(const struct tp_violation *violation);
+
+/* --- the table ------------------------------------------------------------------------------------------------ */
+
+enum stop_code {
+#define X(name, code) STOP_##name = (code),
+    TAGPOOL_STOP_CODES(X)
+#undef X
 };
 
-/* Every rule has its row. */
-static const struct stop_row *stop_find(enum tp_rule rule)
+static const struct stop_code_row {
+    uint32_t code;
+    const char *name;
+} stop_codes[] = {
+#define X(name, code) {code, #name},
+    TAGPOOL_STOP_CODES(X)
+#undef X
+};
+
+static const struct stop_row {
+    uint32_t code;
+    unsigned constant_at; /* 1 to 4; 0: no parameter is constant */
+    uintptr_t constant;
+    const char *sentence;
+} stop_rows[TP_RULE_COUNT] = {
+#define X(name, code, at, constant, p1, p2, p3, p4, sentence, advice)                                                  \
+    [TP_##name] = {STOP_##code, at, constant, sentence},
+    TAGPOOL_RULES(X)
+#undef X
+};
+
+static const char *stop_code_name(uint32_t code)
 {
-    const struct stop_row *row = stop_rows;
-    while (row->rule != rule)
+    const struct stop_code_row *row = stop_codes;
+    while (row->code != code)
         row++;
-    return row;
+    return row->name;
 }
 
-void tp_stop(enum tp_rule rule, uintptr_t p2, uintptr_t p3, uintptr_t p4, const void *address, uint32_t tag)
+/* The parameters as the rule has them, from those that vary. */
+static void stop_fill_parameters(struct tp_violation *violation, const uintptr_t varying[3])
+{
+    const struct stop_row *row = &stop_rows[violation->rule];
+    violation->code = row->code;
+    for (unsigned i = 0, next = 0; i < 4; i++) {
+        if (i + 1 == row->constant_at)
+            violation->parameters[i] = row->constant;
+        else
+            violation->parameters[i] = next < 3 ? varying[next++] : 0;
+    }
+}
+
+/* --- saying it ------------------------------------------------------------------------------------------------ */
+
+static void stop_add_headline(struct tp_text *text, const struct tp_violation *violation)
+{
+    tp_text_add(text, "*** STOP: ");
+    tp_text_hex(text, violation->code, 8);
+    for (int i = 0; i < 4; i++) {
+        tp_text_add(text, i == 0 ? " (" : ", ");
+        tp_text_hex(text, violation->parameters[i], 16);
+    }
+    tp_text_add(text, ") ");
+    tp_text_add(text, stop_code_name(violation->code));
+    tp_text_char(text, '\n');
+}
+
+static void stop_say(const struct tp_violation *violation)
 {
     char buffer[512];
     struct tp_text text = {.at = buffer, .size = sizeof(buffer)};
-    const struct stop_row *row = stop_find(rule);
-    const uintptr_t parameters[4] = {rule, p2, p3, p4};
-    tp_text_add(&text, "*** STOP: ");
-    tp_text_hex(&text, row->code, 8);
-    for (int i = 0; i < 4; i++) {
-        tp_text_add(&text, i == 0 ? " (" : ", ");
-        tp_text_hex(&text, parameters[i], 16);
-    }
-    tp_text_add(&text, ") ");
-    tp_text_add(&text, row->name);
-    tp_text_char(&text, '\n');
-    tp_text_add(&text, row->sentence);
+    stop_add_headline(&text, violation);
+    tp_text_add(&text, stop_rows[violation->rule].sentence);
     tp_text_add(&text, ": pointer ");
-    tp_text_hex(&text, (uintptr_t)address, 12);
-    if (tag != 0) {
+    tp_text_hex(&text, (uintptr_t)violation->address, 12);
+    if (violation->tag != 0) {
         tp_text_add(&text, ", tag ");
-        tp_text_tag(&text, tag);
+        tp_text_tag(&text, violation->tag);
     }
     tp_text_add(&text, ", page ");
-    tp_text_hex(&text, (uintptr_t)address & ~(TP_OS_PAGE - 1), 12);
+    tp_text_hex(&text, (uintptr_t)violation->address & ~(TP_OS_PAGE - 1), 12);
     tp_text_add(&text, ".\n");
     tp_os_write_stderr(text.at, text.length);
+}
+
+/* --- stopping ------------------------------------------------------------------------------------------------- */
+
+/* The thread that stops; 0: none. */
+static uint32_t stop_thread;
+
+/* One report is enough: other threads wait for the end, and who breaks a rule while reporting brings it. */
+static void stop_be_first(void)
+{
+    uint32_t self = tp_os_thread_id(), none = 0;
+    if (__atomic_compare_exchange_n(&stop_thread, &none, self, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return;
+    if (none == self)
+        abort();
+    for (;;)
+        tp_os_sleep_ms(1000);
+}
+
+static __attribute__((noreturn)) void stop_for(struct tp_violation *violation, const uintptr_t varying[3])
+{
+    bool (*tell)(const struct tp_violation *) = tp_peek(&tp_stop_tell);
+    stop_fill_parameters(violation, varying);
+    stop_be_first();
+    if (tell == NULL || !tell(violation))
+        stop_say(violation);
     abort();
+}
+
+void tp_stop(enum tp_rule rule, uintptr_t a, uintptr_t b, uintptr_t c, const void *address, uint32_t tag)
+{
+    struct tp_violation violation = {.rule = rule, .address = address, .tag = tag};
+    stop_for(&violation, (const uintptr_t[]){a, b, c});
+}
+
+void tp_stop_in_signal(enum tp_rule rule, uintptr_t a, uintptr_t b, uintptr_t c, const void *address,
+                       const void *context)
+{
+    struct tp_violation violation = {.rule = rule, .address = address, .context = context};
+    stop_for(&violation, (const uintptr_t[]){a, b, c});
 }
 
 void tp_fail(const char *what)

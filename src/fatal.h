@@ -1,34 +1,48 @@
 /*
- * Stops: a rule that the caller broke is reported on stderr in one line of the original's form and one sentence, and
- * the program ends by SIGABRT.  Neither allocates nor uses stdio, so a damaged heap does not matter.
+ * Stops: a rule that the caller broke is reported, and the program ends by SIGABRT.
+ *
+ * Who nobody listens to says it on stderr, in one line of the original's form and one sentence.  Where a verifier is at
+ * work it tells more, in its own way (tp_stop_tell).  Neither allocates nor uses stdio, so a damaged heap does not
+ * matter.  A second stop, of another thread or within the first report, waits for the end, or brings it.
  */
 #ifndef TP_FATAL_H
 #define TP_FATAL_H
 
 #include "base.h"
 
-enum tp_stop_code {
-    TP_STOP_BAD_POOL_CALLER = 0xC2,
-    TP_STOP_VIOLATION = 0xC4, /* DRIVER_VERIFIER_DETECTED_VIOLATION */
-    TP_STOP_DMA = 0xE6,       /* DRIVER_VERIFIER_DMA_VIOLATION */
-};
+#include <tagpool/rules.h>
 
-/* A rule, by the first parameter of its stop.  Meanings of the others: Windows' bug check reference. */
 enum tp_rule {
-    TP_CALLER_FREED_TWICE = 0x07,    /* -, tag, address */
-    TP_CALLER_WRONG_TAG = 0x0A,      /* address, allocator's tag, tag given */
-    TP_CALLER_NO_POOL = 0x42,        /* address, 0, 0: never in any pool */
-    TP_CALLER_INVALID = 0x46,        /* address, 0, 0: in a pool, but nothing is allocated there */
-    TP_CALLER_MIDDLE = 0x41286,      /* address, block, offset: in the middle of an allocation */
-    TP_LOOKASIDE_UNKNOWN = 0xCB,     /* list, 0, 0: of VIOLATION */
-    TP_DMA_FREED_TOO_OFTEN = 0x03,   /* how often too often, 0, 0: of DMA, as the next */
-    TP_DMA_WRITTEN_OUTSIDE = 0x0F,   /* 2 (behind the end), length, beginning */
-    TP_DMA_NOT_MAPPED = 0x16,        /* buffer, 0, 0 */
+    TP_RULE_NONE,
+#define X(name, ...) TP_##name,
+    TAGPOOL_RULES(X)
+#undef X
+        TP_RULE_COUNT,
 };
 
-/* `tag` of 0: none to name. */
-void tp_stop(enum tp_rule rule, uintptr_t p2, uintptr_t p3, uintptr_t p4, const void *address, uint32_t tag)
+/* A rule that was broken. */
+struct tp_violation {
+    enum tp_rule rule;
+    uint32_t code;
+    uintptr_t parameters[4];
+    const void *address; /* what was freed or touched; NULL: none */
+    uint32_t tag;        /* 0: none to name */
+    const void *context; /* of the signal that told of it; NULL: the stop was called for */
+};
+
+/*
+ * Stop for a rule.  a, b, c: the parameters in their order, but for the one that is constant for the rule; where none
+ * is, the fourth is 0.  `tag` of 0: none to name.
+ */
+void tp_stop(enum tp_rule rule, uintptr_t a, uintptr_t b, uintptr_t c, const void *address, uint32_t tag)
     __attribute__((noreturn, cold));
+
+/* The same from a signal handler: `context` is its ucontext_t. */
+void tp_stop_in_signal(enum tp_rule rule, uintptr_t a, uintptr_t b, uintptr_t c, const void *address,
+                       const void *context) __attribute__((noreturn, cold));
+
+/* Have a report made elsewhere; false: it is to be said on stderr after all.  NULL: nobody makes one. */
+extern bool (*tp_stop_tell)(const struct tp_violation *violation);
 
 /* Not a rule that anyone broke: the process cannot go on.  `what` ends the line. */
 void tp_fail(const char *what) __attribute__((noreturn, cold));

@@ -7,6 +7,7 @@
 #include "metadata.h"
 #include "os.h"
 #include "quota.h"
+#include "side.h"
 #include "span.h"
 
 #include <pthread.h>
@@ -53,7 +54,7 @@ void tp_fork_init(void)
 static void fork_inherit_mixed(const struct tp_page *page)
 {
     for (uint32_t index = 0; index < page->carved; index++) {
-        struct tp_side side = tp_heap_side_peek(page, index);
+        struct tp_side side = tp_side_peek(page, index);
         if (side.slot == TAGPOOL_SEGMENT_NO_SLOT)
             continue;
         tp_account_alloc(tp_thread_orphans, side.slot, page->block_size);

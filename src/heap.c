@@ -5,6 +5,7 @@
 #include "mail.h"
 #include "metadata.h"
 #include "nonpaged.h"
+#include "side.h"
 #include "span.h"
 
 /* Allocations after which a cold slot gets a heap. */
@@ -25,9 +26,6 @@
 
 /* An empty page stays current for the next call unless it holds more than this. */
 #define HEAP_KEEP_BYTES (64 * TP_KIB)
-
-/* A block in a side array that was freed: on its way home, or at home and not given out again. */
-#define SIDE_FREED 0x8000u
 
 /* --- cold slots ----------------------------------------------------------------------------------------------- */
 
@@ -277,12 +275,6 @@ static void heap_trim_page(struct tp_heap *heap, struct tp_page *page)
         page[i].touched_pages = (uint8_t)heap_pages_of_unit(keep, i);
 }
 
-static bool heap_make_side(struct tp_page *page)
-{
-    page->side = tp_metadata_alloc(page->capacity * sizeof(page->side[0]));
-    return page->side != NULL;
-}
-
 static void heap_fill_page(struct tp_heap *heap, struct tp_page *page, unsigned class)
 {
     page->free = NULL;
@@ -312,7 +304,7 @@ static struct tp_page *heap_take_page(struct tp_heap *heap, unsigned class)
     if (page == NULL)
         return NULL;
     heap_fill_page(heap, page, class);
-    if (heap_is_mixed(heap) && !heap_make_side(page)) {
+    if (heap_is_mixed(heap) && !tp_side_make(page)) {
         tp_span_free(page);
         return NULL;
     }
@@ -321,17 +313,6 @@ static struct tp_page *heap_take_page(struct tp_heap *heap, unsigned class)
     queue_append(heap, page);
     tp_page_set_owner(page, heap_owner_word(heap));
     return page;
-}
-
-static void heap_free_side(struct tp_page *page)
-{
-    size_t size = page->capacity * sizeof(page->side[0]);
-    if (page->side != NULL)
-        tp_metadata_free(page->side, size);
-    if (page->accounts != NULL)
-        tp_metadata_free(page->accounts, size);
-    page->side = NULL;
-    page->accounts = NULL;
 }
 
 /* An empty page leaves its heap: any tag may have its units next. */
@@ -346,7 +327,7 @@ static void heap_retire_page(struct tp_page *page)
     tp_poke(&page->owner, TP_OWNER_NONE);
     if (page->region == 0 && carved > 0)
         tp_nonpaged_unlock(page->start, carved);
-    heap_free_side(page);
+    tp_side_free(page);
     page->free = NULL;
     heap_shrink_bounds(page, (size_t)page->carved * page->block_size, carved);
     heap_touched(-(int64_t)carved);
@@ -481,30 +462,11 @@ static void *heap_pop(struct tp_heap *heap, unsigned class, struct tp_page **fro
 
 /* --- mixed pages ---------------------------------------------------------------------------------------------- */
 
-/* Most pages never hold a charged block. */
-static bool heap_make_accounts(struct tp_page *page)
-{
-    uint16_t *accounts = tp_metadata_alloc(page->capacity * sizeof(accounts[0]));
-    tp_publish(&page->accounts, accounts);
-    return accounts != NULL;
-}
-
-/* A block is the slot's and the account's from now on; false: there is no memory to note the account. */
-static bool heap_side_give(struct tp_page *page, uint32_t index, uint32_t slot, uint32_t account)
-{
-    if (account != TP_ACCOUNT_NONE && page->accounts == NULL && !heap_make_accounts(page))
-        return false;
-    if (page->accounts != NULL)
-        tp_poke(&page->accounts[index], (uint16_t)account);
-    tp_poke(&page->side[index], (uint16_t)slot);
-    return true;
-}
-
 static void *heap_pop_mixed(struct tp_heap *mixed, uint32_t slot, unsigned class, uint32_t account)
 {
     struct tp_page *page;
     void *block = heap_pop(mixed, class, &page);
-    if (block == NULL || heap_side_give(page, tp_page_index(page, block), slot, account))
+    if (block == NULL || tp_side_give(page, tp_page_index(page, block), slot, account))
         return block;
     tp_heap_put(page, block, block, 1);
     return NULL;
@@ -524,47 +486,12 @@ static void *heap_alloc_mixed(struct tp_thread *thread, uint32_t slot, unsigned 
     return block;
 }
 
-static uint16_t heap_side_account(const struct tp_page *page, uint32_t index)
-{
-    const uint16_t *accounts = __atomic_load_n(&page->accounts, __ATOMIC_ACQUIRE);
-    return accounts != NULL ? tp_peek(&accounts[index]) : TP_ACCOUNT_NONE;
-}
-
-struct tp_side tp_heap_side_peek(const struct tp_page *page, uint32_t index)
-{
-    uint16_t slot = tp_peek(&page->side[index]);
-    if ((slot & SIDE_FREED) != 0)
-        slot = TAGPOOL_SEGMENT_NO_SLOT;
-    return (struct tp_side){slot, slot != TAGPOOL_SEGMENT_NO_SLOT ? heap_side_account(page, index) : TP_ACCOUNT_NONE};
-}
-
-struct tp_side tp_heap_side_take(struct tp_page *page, uint32_t index, const void *p)
-{
-    uint16_t slot = tp_peek(&page->side[index]);
-    uint32_t tag = tp_tags[slot & ~SIDE_FREED].tag;
-    if (TP_UNLIKELY(slot == TAGPOOL_SEGMENT_NO_SLOT))
-        tp_stop(TP_CALLER_INVALID, (uintptr_t)p, 0, 0, p, 0);
-    if (TP_UNLIKELY((slot & SIDE_FREED) != 0))
-        tp_stop(TP_CALLER_FREED_TWICE, 0, tag, (uintptr_t)p, p, tag);
-    struct tp_side side = {slot, heap_side_account(page, index)};
-    tp_poke(&page->side[index], (uint16_t)(slot | SIDE_FREED));
-    return side;
-}
-
-void tp_heap_side_forget_account(struct tp_page *page, uint32_t index)
-{
-    tp_poke(&page->accounts[index], (uint16_t)TP_ACCOUNT_NONE);
-}
-
-/*
- * The mark stays until the block is given out again: a second free is told from a first by it.  Charged blocks come
- * from mixed pages always, so they prove nothing.
- */
+/* Charged blocks come from mixed pages always, so they prove nothing. */
 static void heap_side_note_put(struct tp_page *page, const void *block)
 {
     uint32_t index = tp_page_index(page, block);
-    struct tp_heap *heap = page->heap->thread->slots[page->side[index] & ~SIDE_FREED].heap;
-    if (heap != NULL && heap->mixed_live[page->class] > 0 && heap_side_account(page, index) == TP_ACCOUNT_NONE)
+    struct tp_heap *heap = page->heap->thread->slots[tp_side_last_slot(page, index)].heap;
+    if (heap != NULL && heap->mixed_live[page->class] > 0 && tp_side_account(page, index) == TP_ACCOUNT_NONE)
         heap->mixed_live[page->class]--;
 }
 

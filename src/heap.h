@@ -59,14 +59,6 @@ void tp_heap_trim(struct tp_thread *thread);
 void *tp_heap_alloc_charged(struct tp_thread *thread, uint32_t slot, unsigned class, uint32_t account);
 
 /*
- * Whose a block of a mixed page is; it is marked as freed, and stops when it was freed already.  Peek: slot 0 if
- * free.
- */
-struct tp_side tp_heap_side_take(struct tp_page *page, uint32_t index, const void *p);
-struct tp_side tp_heap_side_peek(const struct tp_page *page, uint32_t index);
-void tp_heap_side_forget_account(struct tp_page *page, uint32_t index);
-
-/*
  * A thread ends: its pages go to the orphans.  Under TP_LOCK_ORPHANS.  False: memory is exhausted, and the thread
  * still owns some.
  */

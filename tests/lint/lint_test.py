@@ -9,7 +9,7 @@ import re
 import sys
 
 # Lower modules never include higher ones.
-LADDER = """base os text cgroup lock fatal sizeclass space page segment metadata span tag thread account limit quota
+LADDER = """base os text cgroup lock fatal sizeclass space page segment metadata span tag side thread account limit quota
             nonpaged heap mail frame site fork start large alloc fast census pool store depth magazine lookaside condition iova common_buffer
             transfer uring iobuf tagpool scope bundle preload""".split()
 

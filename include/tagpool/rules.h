@@ -61,7 +61,8 @@
       "first changed address", "0", "0x24: bytes behind the block changed",                                            \
       "Bytes behind the end of a block were changed",                                                                  \
       "Run again with --exact and --special-pool=all: then the write itself is stopped.")                              \
-    X(FREED_POOL_MODIFIED, DRIVER_CAUGHT_MODIFYING_FREED_POOL, 0, 0, "first changed address", "1: user mode", "0", "0", \
+    X(FREED_POOL_MODIFIED, DRIVER_CAUGHT_MODIFYING_FREED_POOL, 0, 0, "first changed address", "1: user mode", "0",     \
+      "0",                                                                                                             \
       "Memory of a freed block was written to",                                                                        \
       "Run again with --special-pool=all for this tag: then the write itself is stopped.")                             \
     X(FREED_POOL_TOUCHED, PAGE_FAULT_IN_FREED_SPECIAL_POOL, 0, 0, "address", "0 read, 1 write", "instruction", "0",    \

@@ -1,5 +1,7 @@
 #include "child.h"
 
+#include <tagpool/rules.h>
+
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,12 +50,34 @@ bool child_aborted(const struct child_result *result)
     return result->status != -1 && WIFSIGNALED(result->status) && WTERMSIG(result->status) == SIGABRT;
 }
 
-bool child_stopped(const struct child_result *result, unsigned long rule)
+/* What a rule's stop begins with, from the table of rules. */
+enum child_code {
+#define X(name, code) CHILD_##name = (code),
+    TAGPOOL_STOP_CODES(X)
+#undef X
+};
+
+static const struct child_rule {
+    const char *rule;
+    unsigned long code;
+    int constant_at;
+    unsigned long constant;
+    const char *name;
+} child_rules[] = {
+#define X(rule, code, at, constant, ...) {#rule, CHILD_##code, at, constant, #code},
+    TAGPOOL_RULES(X)
+#undef X
+};
+
+bool child_stopped(const struct child_result *result, const char *rule)
 {
-    unsigned long code, first, second, third, fourth;
-    char name[32];
-    int fields = sscanf(result->text, "*** STOP: 0x%8lX (0x%16lX, 0x%16lX, 0x%16lX, 0x%16lX) %31s", &code, &first,
-                        &second, &third, &fourth, name);
-    return child_aborted(result) && fields == 6 && code == 0xC2 && first == rule &&
-           strcmp(name, "BAD_POOL_CALLER") == 0;
+    unsigned long code, parameters[4];
+    char name[64];
+    const struct child_rule *row = child_rules;
+    while (strcmp(row->rule, rule) != 0)
+        row++;
+    int fields = sscanf(result->text, "*** STOP: 0x%8lX (0x%16lX, 0x%16lX, 0x%16lX, 0x%16lX) %63s", &code,
+                        &parameters[0], &parameters[1], &parameters[2], &parameters[3], name);
+    return child_aborted(result) && fields == 6 && code == row->code && strcmp(name, row->name) == 0 &&
+           (row->constant_at == 0 || parameters[row->constant_at - 1] == row->constant);
 }

@@ -18,7 +18,7 @@ struct child_result child_run(void (*work)(void *), void *argument);
 bool child_succeeded(const struct child_result *result);
 bool child_aborted(const struct child_result *result);
 
-/* Ended by SIGABRT after a stop line with this first parameter, and nothing before it. */
-bool child_stopped(const struct child_result *result, unsigned long rule);
+/* Ended by SIGABRT after the stop of a rule (by its name in rules.h), and nothing before it. */
+bool child_stopped(const struct child_result *result, const char *rule);
 
 #endif

@@ -148,11 +148,11 @@ START_TEST(what_is_no_block_ends_in_a_stop)
     struct tp_page *page = page_make(TP_TABLE_PACKED, 5);
     tp_page_extend(page);
     struct child_result middle = child_run(index_of_middle, page);
-    ck_assert_msg(child_stopped(&middle, TP_CALLER_MIDDLE), "%s", middle.text);
+    ck_assert_msg(child_stopped(&middle, "CALLER_MIDDLE"), "%s", middle.text);
     struct child_result uncarved = child_run(index_of_uncarved, page);
-    ck_assert_msg(child_stopped(&uncarved, TP_CALLER_INVALID), "%s", uncarved.text);
+    ck_assert_msg(child_stopped(&uncarved, "CALLER_INVALID"), "%s", uncarved.text);
     struct child_result beyond = child_run(index_beyond_capacity, page);
-    ck_assert_msg(child_stopped(&beyond, TP_CALLER_INVALID), "%s", beyond.text);
+    ck_assert_msg(child_stopped(&beyond, "CALLER_INVALID"), "%s", beyond.text);
 }
 END_TEST
 

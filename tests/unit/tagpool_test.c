@@ -266,7 +266,7 @@ START_TEST(the_wrong_tag_stops)
                  "*** STOP: 0x000000C2 (0x000000000000000A, 0x%016lX, 0x%016lX, 0x%016lX) "
                  "BAD_POOL_CALLER\n",
                  (unsigned long)block, (unsigned long)TAG, (unsigned long)OTHER);
-        ck_assert_msg(child_stopped(&result, TP_CALLER_WRONG_TAG), "%s", result.text);
+        ck_assert_msg(child_stopped(&result, "CALLER_WRONG_TAG"), "%s", result.text);
         ck_assert_msg(strncmp(result.text, expected, strlen(expected)) == 0, "%s", result.text);
         ck_assert_msg(strstr(result.text, "tag Conn") != NULL, "%s", result.text);
         tagpool_free_tag(block, TAG);

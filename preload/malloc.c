@@ -28,7 +28,7 @@ static void *preload_alloc_known(size_t size, size_t alignment, uintptr_t pc)
     return tp_alloc_known(tp_site_key(TP_KEY_CALL, tp_site_call_value(pc)), size);
 }
 
-TP_NOINLINE void *preload_alloc_slow(size_t size, size_t alignment, struct tp_call call)
+TP_NOINLINE void *preload_alloc_slow(size_t size, size_t alignment, struct tp_call call, enum tagpool_report_face face)
 {
     void *block = preload_alloc_known(size, alignment, call.pc);
     if (TP_LIKELY(block != NULL))
@@ -37,7 +37,9 @@ TP_NOINLINE void *preload_alloc_slow(size_t size, size_t alignment, struct tp_ca
     if (block != NULL)
         return block;
     struct tp_thread *thread = tp_thread_self();
-    return tp_alloc(thread, tp_site_slot_of_call(thread, &call), size, alignment);
+    const struct tp_alloc_request request = {
+        .slot = tp_site_slot_of_call(thread, &call), .size = size, .alignment = alignment, .call = call, .face = face};
+    return tp_alloc_requested(thread, &request);
 }
 
 static TP_NOINLINE void *preload_calloc_slow(size_t size, struct tp_call call)
@@ -46,13 +48,21 @@ static TP_NOINLINE void *preload_calloc_slow(size_t size, struct tp_call call)
     if (TP_LIKELY(block != NULL))
         return memset(block, 0, size);
     struct tp_thread *thread = tp_thread_self();
-    return tp_alloc_zeroed(thread, tp_site_slot_of_call(thread, &call), size);
+    const struct tp_alloc_request request = {.slot = tp_site_slot_of_call(thread, &call),
+                                             .flags = TP_ALLOC_ZERO,
+                                             .size = size,
+                                             .alignment = PRELOAD_ALIGNMENT,
+                                             .call = call,
+                                             .face = TAGPOOL_REPORT_MALLOC};
+    return tp_alloc_requested(thread, &request);
 }
 
 EXPORT void *malloc(size_t size)
 {
     void *block = PRELOAD_FAST(size);
-    return TP_LIKELY(block != NULL) ? block : preload_alloc_slow(size, PRELOAD_ALIGNMENT, TP_CALL_HERE());
+    return TP_LIKELY(block != NULL)
+               ? block
+               : preload_alloc_slow(size, PRELOAD_ALIGNMENT, TP_CALL_HERE(), TAGPOOL_REPORT_MALLOC);
 }
 
 EXPORT void *calloc(size_t count, size_t each)
@@ -72,8 +82,11 @@ EXPORT void *calloc(size_t count, size_t each)
 static void *preload_move_charged(void *old, const struct tp_block_info *info, size_t size, struct tp_call call)
 {
     struct tp_thread *thread = tp_thread_self();
-    const struct tp_alloc_request request = {
-        .slot = tp_site_slot_of_call(thread, &call), .size = size, .alignment = PRELOAD_ALIGNMENT};
+    const struct tp_alloc_request request = {.slot = tp_site_slot_of_call(thread, &call),
+                                             .size = size,
+                                             .alignment = PRELOAD_ALIGNMENT,
+                                             .call = call,
+                                             .face = TAGPOOL_REPORT_MALLOC};
     return tp_block_move(thread, old, info, &request);
 }
 
@@ -81,20 +94,20 @@ static void *preload_move(void *old, const struct tp_block_info *info, size_t si
 {
     if (TP_UNLIKELY(info->account != TP_ACCOUNT_NONE))
         return preload_move_charged(old, info, size, call);
-    void *block = preload_alloc_slow(size, PRELOAD_ALIGNMENT, call);
+    void *block = preload_alloc_slow(size, PRELOAD_ALIGNMENT, call, TAGPOOL_REPORT_MALLOC);
     if (block == NULL)
         return NULL;
     memcpy(block, old, tp_min(size, info->size));
-    tp_free(old);
+    tp_free_called(old, TAGPOOL_REPORT_MALLOC, call);
     return block;
 }
 
 static TP_NOINLINE void *preload_realloc(void *old, size_t size, struct tp_call call)
 {
     if (old == NULL)
-        return preload_alloc_slow(size, PRELOAD_ALIGNMENT, call);
+        return preload_alloc_slow(size, PRELOAD_ALIGNMENT, call, TAGPOOL_REPORT_MALLOC);
     if (size == 0) {
-        tp_free(old);
+        tp_free_called(old, TAGPOOL_REPORT_MALLOC, call);
         return NULL;
     }
     tp_thread_self();
@@ -134,7 +147,7 @@ static TP_NOINLINE void *preload_memalign(size_t alignment, size_t size, struct 
         errno = EINVAL;
         return NULL;
     }
-    return preload_alloc_slow(size, preload_round_alignment(alignment), call);
+    return preload_alloc_slow(size, preload_round_alignment(alignment), call, TAGPOOL_REPORT_MALLOC);
 }
 
 /* Blocks are aligned to 16 as they are; programs ask for that, and for less. */
@@ -187,7 +200,7 @@ EXPORT void *pvalloc(size_t size)
 
 EXPORT void free(void *block)
 {
-    tp_free(block);
+    tp_free(block, TAGPOOL_REPORT_MALLOC);
 }
 
 /* C23: the size is a promise of the caller's; blocks know theirs. */
@@ -197,14 +210,14 @@ void free_aligned_sized(void *block, size_t alignment, size_t size);
 EXPORT void free_sized(void *block, size_t size)
 {
     (void)size;
-    tp_free(block);
+    tp_free(block, TAGPOOL_REPORT_MALLOC);
 }
 
 EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
 {
     (void)alignment;
     (void)size;
-    tp_free(block);
+    tp_free(block, TAGPOOL_REPORT_MALLOC);
 }
 
 EXPORT size_t malloc_usable_size(void *block)

@@ -32,6 +32,7 @@ static __attribute__((noreturn)) void new_throw(void)
 
 /* Which operator was called: the plain or the aligned one; and the C++ library's name of a form that may not throw. */
 struct new_form {
+    enum tagpool_report_face face;
     size_t alignment; /* 0: plain */
     const char *nothrow;
 };
@@ -55,7 +56,7 @@ static void *new_by_library(size_t size, const struct new_form *form)
 static TP_NOINLINE void *new_slow(size_t size, struct new_form form, struct tp_call call)
 {
     for (;;) {
-        void *block = preload_alloc_slow(size, tp_max(form.alignment, PRELOAD_ALIGNMENT), call);
+        void *block = preload_alloc_slow(size, tp_max(form.alignment, PRELOAD_ALIGNMENT), call, form.face);
         if (block != NULL)
             return block;
         new_handler handler = new_current_handler();
@@ -67,50 +68,52 @@ static TP_NOINLINE void *new_slow(size_t size, struct new_form form, struct tp_c
     }
 }
 
-#define NEW(name, nothrow, ...)                                                                                        \
+#define NEW(name, face, nothrow, ...)                                                                                  \
     EXPORT void *name(size_t size, ##__VA_ARGS__);                                                                     \
     EXPORT void *name(size_t size, ##__VA_ARGS__)                                                                      \
     {                                                                                                                  \
         void *block = PRELOAD_FAST(size);                                                                              \
         if (TP_LIKELY(block != NULL))                                                                                  \
             return block;                                                                                              \
-        return new_slow(size, (struct new_form){0, nothrow}, TP_CALL_HERE());                                          \
+        return new_slow(size, (struct new_form){face, 0, nothrow}, TP_CALL_HERE());                                    \
     }
 
-#define NEW_ALIGNED(name, nothrow, ...)                                                                                \
+#define NEW_ALIGNED(name, face, nothrow, ...)                                                                          \
     EXPORT void *name(size_t size, size_t alignment, ##__VA_ARGS__);                                                   \
     EXPORT void *name(size_t size, size_t alignment, ##__VA_ARGS__)                                                    \
     {                                                                                                                  \
-        return new_slow(size, (struct new_form){alignment, nothrow}, TP_CALL_HERE());                                  \
+        return new_slow(size, (struct new_form){face, alignment, nothrow}, TP_CALL_HERE());                            \
     }
 
-#define DELETE(name, ...)                                                                                              \
+#define DELETE(name, face, ...)                                                                                        \
     EXPORT void name(void *block, ##__VA_ARGS__);                                                                      \
     EXPORT void name(void *block, ##__VA_ARGS__)                                                                       \
     {                                                                                                                  \
-        tp_free(block);                                                                                                \
+        tp_free(block, face);                                                                                          \
     }
 
 #define UNUSED __attribute__((unused))
 
-NEW(_Znwm, NULL)
-NEW(_Znam, NULL)
-NEW(_ZnwmRKSt9nothrow_t, "_ZnwmRKSt9nothrow_t", const void *tag UNUSED)
-NEW(_ZnamRKSt9nothrow_t, "_ZnamRKSt9nothrow_t", const void *tag UNUSED)
-NEW_ALIGNED(_ZnwmSt11align_val_t, NULL)
-NEW_ALIGNED(_ZnamSt11align_val_t, NULL)
-NEW_ALIGNED(_ZnwmSt11align_val_tRKSt9nothrow_t, "_ZnwmSt11align_val_tRKSt9nothrow_t", const void *tag UNUSED)
-NEW_ALIGNED(_ZnamSt11align_val_tRKSt9nothrow_t, "_ZnamSt11align_val_tRKSt9nothrow_t", const void *tag UNUSED)
+NEW(_Znwm, TAGPOOL_REPORT_NEW, NULL)
+NEW(_Znam, TAGPOOL_REPORT_NEW_ARRAY, NULL)
+NEW(_ZnwmRKSt9nothrow_t, TAGPOOL_REPORT_NEW, "_ZnwmRKSt9nothrow_t", const void *tag UNUSED)
+NEW(_ZnamRKSt9nothrow_t, TAGPOOL_REPORT_NEW_ARRAY, "_ZnamRKSt9nothrow_t", const void *tag UNUSED)
+NEW_ALIGNED(_ZnwmSt11align_val_t, TAGPOOL_REPORT_NEW, NULL)
+NEW_ALIGNED(_ZnamSt11align_val_t, TAGPOOL_REPORT_NEW_ARRAY, NULL)
+NEW_ALIGNED(_ZnwmSt11align_val_tRKSt9nothrow_t, TAGPOOL_REPORT_NEW, "_ZnwmSt11align_val_tRKSt9nothrow_t",
+            const void *tag UNUSED)
+NEW_ALIGNED(_ZnamSt11align_val_tRKSt9nothrow_t, TAGPOOL_REPORT_NEW_ARRAY, "_ZnamSt11align_val_tRKSt9nothrow_t",
+            const void *tag UNUSED)
 
-DELETE(_ZdlPv)
-DELETE(_ZdaPv)
-DELETE(_ZdlPvm, size_t size UNUSED)
-DELETE(_ZdaPvm, size_t size UNUSED)
-DELETE(_ZdlPvSt11align_val_t, size_t alignment UNUSED)
-DELETE(_ZdaPvSt11align_val_t, size_t alignment UNUSED)
-DELETE(_ZdlPvmSt11align_val_t, size_t size UNUSED, size_t alignment UNUSED)
-DELETE(_ZdaPvmSt11align_val_t, size_t size UNUSED, size_t alignment UNUSED)
-DELETE(_ZdlPvRKSt9nothrow_t, const void *tag UNUSED)
-DELETE(_ZdaPvRKSt9nothrow_t, const void *tag UNUSED)
-DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, size_t alignment UNUSED, const void *tag UNUSED)
-DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, size_t alignment UNUSED, const void *tag UNUSED)
+DELETE(_ZdlPv, TAGPOOL_REPORT_NEW)
+DELETE(_ZdaPv, TAGPOOL_REPORT_NEW_ARRAY)
+DELETE(_ZdlPvm, TAGPOOL_REPORT_NEW, size_t size UNUSED)
+DELETE(_ZdaPvm, TAGPOOL_REPORT_NEW_ARRAY, size_t size UNUSED)
+DELETE(_ZdlPvSt11align_val_t, TAGPOOL_REPORT_NEW, size_t alignment UNUSED)
+DELETE(_ZdaPvSt11align_val_t, TAGPOOL_REPORT_NEW_ARRAY, size_t alignment UNUSED)
+DELETE(_ZdlPvmSt11align_val_t, TAGPOOL_REPORT_NEW, size_t size UNUSED, size_t alignment UNUSED)
+DELETE(_ZdaPvmSt11align_val_t, TAGPOOL_REPORT_NEW_ARRAY, size_t size UNUSED, size_t alignment UNUSED)
+DELETE(_ZdlPvRKSt9nothrow_t, TAGPOOL_REPORT_NEW, const void *tag UNUSED)
+DELETE(_ZdaPvRKSt9nothrow_t, TAGPOOL_REPORT_NEW_ARRAY, const void *tag UNUSED)
+DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, TAGPOOL_REPORT_NEW, size_t alignment UNUSED, const void *tag UNUSED)
+DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, TAGPOOL_REPORT_NEW_ARRAY, size_t alignment UNUSED, const void *tag UNUSED)

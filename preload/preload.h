@@ -20,6 +20,6 @@
                   TP_TABLE_PACKED, (size))
 
 /* errno ENOMEM and NULL when memory is exhausted. */
-void *preload_alloc_slow(size_t size, size_t alignment, struct tp_call call);
+void *preload_alloc_slow(size_t size, size_t alignment, struct tp_call call, enum tagpool_report_face face);
 
 #endif

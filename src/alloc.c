@@ -55,8 +55,8 @@ static void *alloc_step_take(void *argument)
     const struct tp_alloc_request *request = step->request;
     if (step->class != TP_CLASS_LIMIT)
         return alloc_class_block(step->thread, request->slot, step->class, request->account);
-    const struct tp_large_request large = {
-        request->slot, request->account, request->size, request->alignment, step->is_huge};
+    const struct tp_large_request large = {request->slot, request->account, request->size, request->alignment,
+                                           step->is_huge};
     return tp_large_alloc(&large, &step->is_new);
 }
 
@@ -133,12 +133,6 @@ void *tp_alloc_requested(struct tp_thread *thread, const struct tp_alloc_request
 void *tp_alloc(struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment)
 {
     const struct tp_alloc_request request = {.slot = slot, .size = size, .alignment = alignment};
-    return tp_alloc_requested(thread, &request);
-}
-
-void *tp_alloc_zeroed(struct tp_thread *thread, uint32_t slot, size_t size)
-{
-    const struct tp_alloc_request request = {.slot = slot, .flags = TP_ALLOC_ZERO, .size = size, .alignment = 16};
     return tp_alloc_requested(thread, &request);
 }
 
@@ -281,7 +275,7 @@ void *tp_block_move(struct tp_thread *thread, void *old, const struct tp_block_i
     if (block == NULL)
         return NULL;
     memcpy(block, old, tp_min(request->size, info->size));
-    tp_free_slow(old);
+    tp_free_called(old, request->face, request->call);
     return block;
 }
 
@@ -350,7 +344,7 @@ static void free_foreign(struct tp_thread *thread, struct tp_page *page, void *p
 }
 
 /* No call on this way changes errno. */
-static void free_block(void *p)
+static void free_block(void *p, enum tagpool_report_face face, const struct tp_call *call)
 {
     struct tp_thread *thread = tp_thread_self();
     struct tp_page *page = block_page_or_stop(p);
@@ -362,8 +356,13 @@ static void free_block(void *p)
         free_foreign(thread, page, p);
 }
 
-void tp_free_slow(void *block)
+void tp_free_called(void *block, enum tagpool_report_face face, struct tp_call call)
 {
     if (block != NULL)
-        free_block(block);
+        free_block(block, face, &call);
+}
+
+void tp_free_slow(void *block)
+{
+    tp_free_called(block, 0, (struct tp_call){0, 0});
 }

@@ -8,6 +8,8 @@
 #include "limit.h"
 #include "site.h"
 
+#include <tagpool/report.h>
+
 /* What is asked for besides a size. */
 enum tp_alloc_flag {
     TP_ALLOC_ZERO = 1u << 0, /* all bytes up to the block's size */
@@ -19,15 +21,17 @@ struct tp_alloc_request {
     uint32_t account; /* quota account to be charged, or TP_ACCOUNT_NONE */
     enum tp_priority priority;
     size_t size;
-    size_t alignment; /* a power of two, at least 16 */
+    size_t alignment;              /* a power of two, at least 16 */
+    struct tp_call call;           /* who asks; zeros: the engine itself */
+    enum tagpool_report_face face; /* by which function; 0: the engine itself */
 };
 
 /* A block as requested, counted; NULL with errno ENOMEM or EDQUOT.  `thread` may be NULL. */
 void *tp_alloc_requested(struct tp_thread *thread, const struct tp_alloc_request *request);
 
 /*
- * A block of at least `size` bytes for a slot, aligned to `alignment` (a power of two, at least 16), counted.  NULL
- * with errno ENOMEM when memory is exhausted.  `thread` may be NULL.
+ * A block for the engine's own purposes: at least `size` bytes for a slot, aligned to `alignment` (a power of two, at
+ * least 16), counted.  NULL with errno ENOMEM when memory is exhausted.  `thread` may be NULL.
  */
 void *tp_alloc(struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment);
 
@@ -43,10 +47,13 @@ void *tp_alloc_known(uint64_t key, size_t size);
  */
 void *tp_alloc_huge(uint32_t slot, size_t size, bool *is_huge);
 
-/* As tp_alloc, all bytes up to the block's size zero. */
-void *tp_alloc_zeroed(struct tp_thread *thread, uint32_t slot, size_t size);
+/*
+ * Free a block the fast path did not take, NULL included; by which function, and who called it.  Keeps errno.  Stops on
+ * what is not a live block.
+ */
+void tp_free_called(void *block, enum tagpool_report_face face, struct tp_call call);
 
-/* Free a block the fast path did not take, NULL included.  Keeps errno.  Stops on what is not a live block. */
+/* The same of the engine's own. */
 void tp_free_slow(void *block);
 
 /* What there is to know of a live block, never NULL; stops where no block is, as far as its place tells. */

@@ -6,6 +6,9 @@
 
 #include "alloc.h"
 
+/* In an entry function: who called it, by the address it will return to. */
+#define TP_CALL_HERE() ((struct tp_call){(uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_dwarf_cfa()})
+
 /* Pop a block of a known caller; NULL: take the slow path, which finds out why. */
 TP_INLINE void *tp_alloc_fast(uint64_t key, enum tp_table_id table, size_t size)
 {
@@ -26,16 +29,17 @@ TP_INLINE void *tp_alloc_fast(uint64_t key, enum tp_table_id table, size_t size)
     return block;
 }
 
-TP_INLINE void tp_free(void *block)
+/* `face`: the function called, for the verifier. */
+TP_INLINE void tp_free(void *block, enum tagpool_report_face face)
 {
     size_t unit = tp_unit_of(block);
     if (TP_UNLIKELY(unit >= tp_space.unit_count)) {
-        tp_free_slow(block);
+        tp_free_called(block, face, TP_CALL_HERE());
         return;
     }
     uint64_t back = tp_peek(&tp_space.owners[unit]) ^ tp_gate_self->id;
     if (TP_UNLIKELY(back > TP_OWNER_BACK_MASK)) {
-        tp_free_slow(block);
+        tp_free_called(block, face, TP_CALL_HERE());
         return;
     }
     struct tp_page *page = &tp_space.pages[unit - back];
@@ -43,9 +47,5 @@ TP_INLINE void tp_free(void *block)
     if (TP_UNLIKELY(tp_page_push(page, block)))
         tp_heap_woken(page);
 }
-
-/* For calls of the malloc family: who called, by the address it will return to. */
-#define TP_CALL_HERE()                                                                                                 \
-    ((struct tp_call){(uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_dwarf_cfa()})
 
 #endif

@@ -22,25 +22,39 @@ static TP_NOINLINE uint32_t open_tag(tagpool_kind_t kind, tagpool_tag_t tag, str
     return tp_site_slot_of_tag(*thread, tag, tp_pool_layout(kind));
 }
 
-static TP_NOINLINE void *alloc_slow(tagpool_kind_t kind, size_t alignment, size_t size, tagpool_tag_t tag)
+/* A request as the API's functions make it. */
+#define REQUEST(bytes, align, more)                                                                                    \
+    ((struct tp_alloc_request){                                                                                        \
+        .flags = (more), .size = (bytes), .alignment = (align), .call = TP_CALL_HERE(), .face = TAGPOOL_REPORT_API})
+
+static void *alloc_in_slot(struct tp_thread *thread, uint32_t slot, struct tp_alloc_request *request)
+{
+    request->slot = slot;
+    return slot != TAGPOOL_SEGMENT_NO_SLOT ? tp_alloc_requested(thread, request) : NULL;
+}
+
+static TP_NOINLINE void *alloc_slow(tagpool_kind_t kind, tagpool_tag_t tag, struct tp_alloc_request request)
 {
     struct tp_thread *thread = NULL;
     uint32_t slot = open_tag(kind, tag, &thread);
-    return slot != TAGPOOL_SEGMENT_NO_SLOT ? tp_alloc(thread, slot, size, alignment) : NULL;
+    return alloc_in_slot(thread, slot, &request);
+}
+
+TP_INLINE void *alloc_fast(tagpool_kind_t kind, size_t size, tagpool_tag_t tag)
+{
+    uint64_t key = tp_site_key(TP_KEY_TAG, tp_site_tag_value(tag, tp_pool_layout(kind)));
+    return tp_pool_kind_is_known(kind) ? tp_alloc_fast(key, TP_TABLE_POOL, size) : NULL;
 }
 
 void *tagpool_alloc(tagpool_kind_t kind, size_t size, tagpool_tag_t tag)
 {
-    uint64_t key = tp_site_key(TP_KEY_TAG, tp_site_tag_value(tag, tp_pool_layout(kind)));
-    void *block = tp_pool_kind_is_known(kind) ? tp_alloc_fast(key, TP_TABLE_POOL, size) : NULL;
-    return TP_LIKELY(block != NULL) ? block : alloc_slow(kind, 16, size, tag);
+    void *block = alloc_fast(kind, size, tag);
+    return TP_LIKELY(block != NULL) ? block : alloc_slow(kind, tag, REQUEST(size, 16, 0));
 }
 
 void *tagpool_zalloc(tagpool_kind_t kind, size_t size, tagpool_tag_t tag)
 {
-    struct tp_thread *thread = NULL;
-    uint32_t slot = open_tag(kind, tag, &thread);
-    return slot != TAGPOOL_SEGMENT_NO_SLOT ? tp_alloc_zeroed(thread, slot, size) : NULL;
+    return alloc_slow(kind, tag, REQUEST(size, 16, TP_ALLOC_ZERO));
 }
 
 void *tagpool_alloc_aligned(tagpool_kind_t kind, size_t alignment, size_t size, tagpool_tag_t tag)
@@ -49,7 +63,8 @@ void *tagpool_alloc_aligned(tagpool_kind_t kind, size_t alignment, size_t size, 
         errno = EINVAL;
         return NULL;
     }
-    return alignment <= 16 ? tagpool_alloc(kind, size, tag) : alloc_slow(kind, alignment, size, tag);
+    void *block = alignment <= 16 ? alloc_fast(kind, size, tag) : NULL;
+    return block != NULL ? block : alloc_slow(kind, tag, REQUEST(size, tp_max(alignment, 16), 0));
 }
 
 /* --- flags ---------------------------------------------------------------------------------------------------- */
@@ -65,18 +80,15 @@ static bool flags_are_valid(unsigned flags)
     return false;
 }
 
-static void *alloc_with_flags(struct tp_thread *thread, uint32_t slot, size_t size, unsigned flags)
+static void *alloc_with_flags(struct tp_thread *thread, uint32_t slot, unsigned flags, struct tp_alloc_request *request)
 {
-    if (slot == TAGPOOL_SEGMENT_NO_SLOT)
-        return NULL;
-    struct tp_alloc_request request = {.slot = slot, .size = size, .alignment = 16};
     if ((flags & TAGPOOL_ZERO) != 0)
-        request.flags |= TP_ALLOC_ZERO;
+        request->flags |= TP_ALLOC_ZERO;
     if ((flags & FLAGS_PRIORITY) != 0)
-        request.priority = (flags & TAGPOOL_LOW) != 0 ? TP_PRIORITY_LOW : TP_PRIORITY_HIGH;
+        request->priority = (flags & TAGPOOL_LOW) != 0 ? TP_PRIORITY_LOW : TP_PRIORITY_HIGH;
     if ((flags & TAGPOOL_CHARGE) != 0 && thread != NULL)
-        request.account = tp_quota_index(thread->quota);
-    return tp_alloc_requested(thread, &request);
+        request->account = tp_quota_index(thread->quota);
+    return alloc_in_slot(thread, slot, request);
 }
 
 void *tagpool_alloc_flags(tagpool_kind_t kind, size_t size, tagpool_tag_t tag, unsigned flags)
@@ -85,8 +97,10 @@ void *tagpool_alloc_flags(tagpool_kind_t kind, size_t size, tagpool_tag_t tag, u
     if (!flags_are_valid(flags))
         return NULL;
     uint32_t slot = open_tag(kind, tag, &thread);
-    return alloc_with_flags(thread, slot, size, flags);
+    return alloc_with_flags(thread, slot, flags, &REQUEST(size, 16, 0));
 }
+
+/* --- resize, free, look up ------------------------------------------------------------------------------------ */
 
 void *tagpool_realloc(void *block, size_t size)
 {
@@ -98,13 +112,14 @@ void *tagpool_realloc(void *block, size_t size)
     struct tp_block_info info = tp_block_look_up(block);
     if (tp_block_resize(&info, size))
         return block;
-    const struct tp_alloc_request request = {.slot = info.slot, .size = size, .alignment = 16};
+    struct tp_alloc_request request = REQUEST(size, 16, 0);
+    request.slot = info.slot;
     return tp_block_move(thread, block, &info, &request);
 }
 
 void tagpool_free(void *block)
 {
-    tp_free(block);
+    tp_free(block, TAGPOOL_REPORT_API);
 }
 
 void tagpool_free_tag(void *block, tagpool_tag_t tag)
@@ -116,7 +131,7 @@ void tagpool_free_tag(void *block, tagpool_tag_t tag)
     uint32_t real = tp_tags[info.slot].tag;
     if (info.slot != TAGPOOL_SEGMENT_NO_SLOT && real != tag && !tp_tag_is_shared(info.slot))
         tp_stop(TP_CALLER_WRONG_TAG, (uintptr_t)block, real, tag, block, real);
-    tp_free(block);
+    tp_free(block, TAGPOOL_REPORT_API);
 }
 
 size_t tagpool_size(const void *block)
@@ -129,6 +144,8 @@ tagpool_tag_t tagpool_tag_of(const void *block)
     struct tp_block_info info;
     return tp_block_find(block, &info) ? tp_tags[info.slot].tag : 0;
 }
+
+/* --- handles -------------------------------------------------------------------------------------------------- */
 
 tagpool_handle_t tagpool_open(tagpool_kind_t kind, tagpool_tag_t tag)
 {
@@ -147,24 +164,22 @@ static uint32_t open_handle(tagpool_handle_t handle, struct tp_thread **thread)
     return tp_site_slot_of_handle(*thread, tp_pool_slot(handle));
 }
 
-static TP_NOINLINE void *handle_alloc_slow(tagpool_handle_t handle, size_t size)
+static TP_NOINLINE void *handle_alloc_slow(tagpool_handle_t handle, struct tp_alloc_request request)
 {
     struct tp_thread *thread = NULL;
     uint32_t slot = open_handle(handle, &thread);
-    return slot != TAGPOOL_SEGMENT_NO_SLOT ? tp_alloc(thread, slot, size, 16) : NULL;
+    return alloc_in_slot(thread, slot, &request);
 }
 
 void *tagpool_handle_alloc(tagpool_handle_t handle, size_t size)
 {
     void *block = tp_alloc_fast(tp_site_key(TP_KEY_HANDLE, tp_pool_slot(handle)), TP_TABLE_POOL, size);
-    return TP_LIKELY(block != NULL) ? block : handle_alloc_slow(handle, size);
+    return TP_LIKELY(block != NULL) ? block : handle_alloc_slow(handle, REQUEST(size, 16, 0));
 }
 
 void *tagpool_handle_zalloc(tagpool_handle_t handle, size_t size)
 {
-    struct tp_thread *thread = NULL;
-    uint32_t slot = open_handle(handle, &thread);
-    return slot != TAGPOOL_SEGMENT_NO_SLOT ? tp_alloc_zeroed(thread, slot, size) : NULL;
+    return handle_alloc_slow(handle, REQUEST(size, 16, TP_ALLOC_ZERO));
 }
 
 void *tagpool_handle_alloc_flags(tagpool_handle_t handle, size_t size, unsigned flags)
@@ -173,7 +188,7 @@ void *tagpool_handle_alloc_flags(tagpool_handle_t handle, size_t size, unsigned 
     if (!flags_are_valid(flags))
         return NULL;
     uint32_t slot = open_handle(handle, &thread);
-    return alloc_with_flags(thread, slot, size, flags);
+    return alloc_with_flags(thread, slot, flags, &REQUEST(size, 16, 0));
 }
 
 /* --- accounts and limits -------------------------------------------------------------------------------------- */

@@ -159,8 +159,12 @@ static void check_place(const struct model_block *block, size_t alignment)
 static void *take(unsigned tag, size_t size, size_t alignment, bool zeroed)
 {
     struct tp_thread *thread = tp_thread_self();
+    const struct tp_alloc_request request = {.slot = slots[tag],
+                                             .flags = zeroed ? TP_ALLOC_ZERO : 0,
+                                             .size = size,
+                                             .alignment = zeroed ? 16 : alignment};
     if (layout_of(tag) == TP_LAYOUT_MALLOC)
-        return zeroed ? tp_alloc_zeroed(thread, slots[tag], size) : tp_alloc(thread, slots[tag], size, alignment);
+        return tp_alloc_requested(thread, &request);
     if (zeroed)
         return tagpool_zalloc(kind_of(tag), size, letters[tag]);
     return alignment > 16 ? tagpool_alloc_aligned(kind_of(tag), alignment, size, letters[tag])

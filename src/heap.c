@@ -65,7 +65,7 @@ static struct tp_heap *heap_create(struct tp_thread *thread, uint32_t slot, enum
     struct tp_heap *heap = tp_metadata_alloc(sizeof(*heap));
     if (heap == NULL)
         return NULL;
-    for (unsigned class = 0; class < TP_CLASS_LIMIT; class++)
+    for (unsigned class = 0; class < TP_CLASS_LIMIT; class ++)
         heap->page[class] = &tp_page_none;
     heap->slot = slot;
     heap->layout = (uint8_t)layout;
@@ -98,11 +98,15 @@ static struct tp_heap *heap_of_slot(struct tp_thread *thread, uint32_t slot)
     return heap;
 }
 
-static struct tp_heap *heap_mixed(struct tp_thread *thread, enum tp_layout layout)
+static struct tp_heap *heap_mixed(struct tp_thread *thread, enum tp_layout layout, bool watched)
 {
-    if (thread->mixed[layout] == NULL)
-        thread->mixed[layout] = heap_create(thread, TAGPOOL_SEGMENT_NO_SLOT, layout);
-    return thread->mixed[layout];
+    struct tp_heap **mixed = &thread->mixed[layout + (watched ? TP_LAYOUT_COUNT : 0)];
+    if (*mixed != NULL)
+        return *mixed;
+    *mixed = heap_create(thread, TAGPOOL_SEGMENT_NO_SLOT, layout);
+    if (*mixed != NULL)
+        (*mixed)->watched = watched;
+    return *mixed;
 }
 
 static bool heap_is_mixed(const struct tp_heap *heap)
@@ -284,12 +288,13 @@ static void heap_fill_page(struct tp_heap *heap, struct tp_page *page, unsigned 
     page->heap = heap;
     page->start = tp_unit_address(tp_page_unit(page));
     page->table = heap->layout == TP_LAYOUT_MALLOC ? TP_TABLE_PACKED : TP_TABLE_POOL;
-    page->class = (uint8_t)class;
+    page->class = (uint8_t) class;
     page->block_size = tp_class_tables[page->table].size[class];
     page->slot = (uint16_t)heap->slot;
     page->wake = TP_PAGE_WAKE_EMPTY;
     page->side = NULL;
     page->accounts = NULL;
+    page->watched = heap->watched;
     page->capacity = heap_capacity(page, heap_is_mixed(heap));
     heap_trim_page(heap, page);
     page->is_new = 0;
@@ -403,7 +408,7 @@ static void heap_move_page(struct tp_page *page, struct tp_heap *to)
 static struct tp_heap *heap_of_orphans(const struct tp_heap *heap)
 {
     if (heap_is_mixed(heap))
-        return tp_thread_orphans->mixed[heap->layout];
+        return tp_thread_orphans->mixed[heap->layout + (heap->watched ? TP_LAYOUT_COUNT : 0)];
     return tp_thread_orphans->slots[heap->slot].heap;
 }
 
@@ -462,28 +467,39 @@ static void *heap_pop(struct tp_heap *heap, unsigned class, struct tp_page **fro
 
 /* --- mixed pages ---------------------------------------------------------------------------------------------- */
 
-static void *heap_pop_mixed(struct tp_heap *mixed, uint32_t slot, unsigned class, uint32_t account)
+static void *heap_pop_mixed(struct tp_heap *mixed, const struct tp_mixed_request *request, struct tp_page **page)
 {
-    struct tp_page *page;
-    void *block = heap_pop(mixed, class, &page);
-    if (block == NULL || tp_side_give(page, tp_page_index(page, block), slot, account))
+    void *block = heap_pop(mixed, request->class, page);
+    if (block == NULL || tp_side_give(*page, tp_page_index(*page, block), request->slot, request->account))
         return block;
-    tp_heap_put(page, block, block, 1);
+    tp_heap_put(*page, block, block, 1);
     return NULL;
 }
 
-static void *heap_alloc_mixed(struct tp_thread *thread, uint32_t slot, unsigned class, uint32_t account)
+static void *heap_alloc_mixed(struct tp_heap *mixed, const struct tp_mixed_request *request, struct tp_page **page)
 {
-    struct tp_heap *mixed = heap_mixed(thread, (enum tp_layout)tp_tags[slot].layout);
-    size_t size = tp_tag_classes(slot)->size[class];
-    if (mixed == NULL || !tp_limit_grow(&tp_tags[slot].meter, size))
+    uint32_t slot = request->slot;
+    if (mixed == NULL || !tp_limit_grow(&tp_tags[slot].meter, request->size))
         return NULL;
-    void *block = heap_pop_mixed(mixed, slot, class, account);
+    void *block = heap_pop_mixed(mixed, request, page);
     if (block != NULL)
-        tp_account_alloc(thread, slot, size);
+        tp_account_alloc(mixed->thread, slot, request->size);
     else
-        tp_limit_shrink(&tp_tags[slot].meter, size);
+        tp_limit_shrink(&tp_tags[slot].meter, request->size);
     return block;
+}
+
+void *tp_heap_alloc_charged(struct tp_thread *thread, uint32_t slot, unsigned class, uint32_t account)
+{
+    const struct tp_mixed_request request = {slot, account, class, tp_tag_classes(slot)->size[class]};
+    struct tp_page *page;
+    return heap_alloc_mixed(heap_mixed(thread, (enum tp_layout)tp_tags[slot].layout, false), &request, &page);
+}
+
+void *tp_heap_alloc_watched(struct tp_thread *thread, const struct tp_mixed_request *request, struct tp_page **page)
+{
+    struct tp_heap *watched = heap_mixed(thread, (enum tp_layout)tp_tags[request->slot].layout, true);
+    return heap_alloc_mixed(watched, request, page);
 }
 
 /* Charged blocks come from mixed pages always, so they prove nothing. */
@@ -491,7 +507,8 @@ static void heap_side_note_put(struct tp_page *page, const void *block)
 {
     uint32_t index = tp_page_index(page, block);
     struct tp_heap *heap = page->heap->thread->slots[tp_side_last_slot(page, index)].heap;
-    if (heap != NULL && heap->mixed_live[page->class] > 0 && tp_side_account(page, index) == TP_ACCOUNT_NONE)
+    if (heap != NULL && heap->mixed_live[page->class] > 0 && tp_side_account(page, index) == TP_ACCOUNT_NONE &&
+        !page->watched)
         heap->mixed_live[page->class]--;
 }
 
@@ -525,7 +542,7 @@ static void heap_arm(struct tp_heap *heap, bool armed)
 {
     heap->armed = armed;
     heap_write_owners(heap, heap->full);
-    for (unsigned class = 0; class < TP_CLASS_LIMIT; class++)
+    for (unsigned class = 0; class < TP_CLASS_LIMIT; class ++)
         heap_write_owners(heap, heap->page[class]);
 }
 
@@ -550,7 +567,7 @@ void *tp_heap_alloc_warm(struct tp_heap *heap, unsigned class)
 {
     if (TP_LIKELY(heap->owned >> class & 1))
         return heap_alloc_owned(heap, class);
-    void *block = heap_alloc_mixed(heap->thread, heap->slot, class, TP_ACCOUNT_NONE);
+    void *block = tp_heap_alloc_charged(heap->thread, heap->slot, class, TP_ACCOUNT_NONE);
     if (block != NULL)
         heap_note_mixed(heap, class);
     return block;
@@ -563,12 +580,7 @@ void *tp_heap_alloc(struct tp_thread *thread, uint32_t slot, unsigned class)
         heap = heap_once_warm(thread, slot);
     if (heap != NULL && TP_UNLIKELY(heap->armed != tp_limit_is_near(slot)))
         heap_arm(heap, !heap->armed);
-    return heap != NULL ? tp_heap_alloc_warm(heap, class) : heap_alloc_mixed(thread, slot, class, TP_ACCOUNT_NONE);
-}
-
-void *tp_heap_alloc_charged(struct tp_thread *thread, uint32_t slot, unsigned class, uint32_t account)
-{
-    return heap_alloc_mixed(thread, slot, class, account);
+    return heap != NULL ? tp_heap_alloc_warm(heap, class) : tp_heap_alloc_charged(thread, slot, class, TP_ACCOUNT_NONE);
 }
 
 /* Another call will want a page of this class soon, unless keeping it costs much. */
@@ -595,7 +607,7 @@ void tp_heap_woken(struct tp_page *page)
 /* Only the one page of a class is kept empty. */
 static void heap_retire_kept(struct tp_heap *heap)
 {
-    for (unsigned class = 0; class < TP_CLASS_LIMIT; class++)
+    for (unsigned class = 0; class < TP_CLASS_LIMIT; class ++)
         if (heap->page[class] != &tp_page_none && heap->page[class]->used == 0)
             heap_retire_page(heap->page[class]);
 }
@@ -633,7 +645,7 @@ void tp_heap_put(struct tp_page *page, struct tp_block *first, struct tp_block *
 static void heap_bequeath(const struct tp_heap *heap, struct tp_heap *to)
 {
     uint64_t owned = to->owned | heap->owned;
-    for (unsigned class = 0; class < TP_CLASS_LIMIT; class++) {
+    for (unsigned class = 0; class < TP_CLASS_LIMIT; class ++) {
         uint32_t allocs = (uint32_t)to->mixed_allocs[class] + heap->mixed_allocs[class];
         to->mixed_allocs[class] = (uint16_t)tp_min(allocs, HEAP_OWN_ALLOCS);
         if (allocs >= HEAP_OWN_ALLOCS)
@@ -653,15 +665,16 @@ static void heap_orphan_page(struct tp_page *page, struct tp_heap *to)
 /* False: no memory for the orphans' heap, so the pages keep their owner. */
 static bool heap_orphan(struct tp_heap *heap)
 {
-    struct tp_heap *to = heap_is_mixed(heap) ? heap_mixed(tp_thread_orphans, (enum tp_layout)heap->layout)
-                                             : heap_of_slot(tp_thread_orphans, heap->slot);
+    struct tp_heap *to = heap_is_mixed(heap)
+                             ? heap_mixed(tp_thread_orphans, (enum tp_layout)heap->layout, heap->watched)
+                             : heap_of_slot(tp_thread_orphans, heap->slot);
     if (to == NULL)
         return false;
     if (!heap_is_mixed(heap))
         heap_bequeath(heap, to);
     while (heap->full != NULL)
         heap_orphan_page(heap->full, to);
-    for (unsigned class = 0; class < TP_CLASS_LIMIT; class++)
+    for (unsigned class = 0; class < TP_CLASS_LIMIT; class ++)
         while (heap->page[class] != &tp_page_none)
             heap_orphan_page(heap->page[class], to);
     return true;
@@ -675,7 +688,7 @@ bool tp_heap_orphan_all(struct tp_thread *thread)
         if (!heap_orphan(heap))
             return false;
         if (heap_is_mixed(heap))
-            thread->mixed[heap->layout] = NULL;
+            thread->mixed[heap->layout + (heap->watched ? TP_LAYOUT_COUNT : 0)] = NULL;
         else
             thread->slots[heap->slot].heap = NULL;
         tp_metadata_free(heap, sizeof(*heap));

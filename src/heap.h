@@ -29,7 +29,8 @@ struct tp_heap {
     struct tp_heap *next; /* of the thread's heaps */
     uint32_t slot;        /* TAGPOOL_SEGMENT_NO_SLOT: a mixed heap */
     uint8_t layout;
-    bool armed; /* a limit is near: its owner words say ASK, so that each free is seen (E4) */
+    bool watched; /* a mixed heap whose blocks have patterns around them */
+    bool armed;   /* a limit is near: its owner words say ASK, so that each free is seen (E4) */
 };
 
 /*
@@ -55,8 +56,22 @@ void tp_heap_woken(struct tp_page *page);
 /* Open the mail, and retire pages that are kept though nothing is on them.  The thread's own call. */
 void tp_heap_trim(struct tp_thread *thread);
 
+/* What is asked of mixed pages, which know of each block what it counts for. */
+struct tp_mixed_request {
+    uint32_t slot;
+    uint32_t account;
+    unsigned class;
+    size_t size;
+};
+
 /* A block of a mixed page, whatever the slot has earned, that is charged to a quota account. */
 void *tp_heap_alloc_charged(struct tp_thread *thread, uint32_t slot, unsigned class, uint32_t account);
+
+/*
+ * A block of a class on a watched page, which counts `size` bytes for the slot; *page is the one it lies on.  NULL when
+ * memory is exhausted.
+ */
+void *tp_heap_alloc_watched(struct tp_thread *thread, const struct tp_mixed_request *request, struct tp_page **page);
 
 /*
  * A thread ends: its pages go to the orphans.  Under TP_LOCK_ORPHANS.  False: memory is exhausted, and the thread

@@ -50,6 +50,21 @@ struct tp_block {
 /* The number of no quota account. */
 #define TP_ACCOUNT_NONE 0u
 
+/*
+ * What a watched page knows of a block besides (watch.h).  Such pages are mixed ones, and have a record a block in
+ * place of the array of accounts.
+ */
+struct tp_watch {
+    uint32_t size;        /* as requested */
+    uint32_t alloc_stack; /* numbers of stack.h; 0: none was taken */
+    uint32_t free_stack;
+    uint32_t alloc_thread; /* as the kernel numbers them */
+    uint32_t free_thread;
+    uint16_t account;
+    uint8_t face; /* enum tagpool_report_face */
+    uint8_t reserved;
+};
+
 /* What a mixed page knows of a block. */
 struct tp_side {
     uint16_t slot;    /* TAGPOOL_SEGMENT_NO_SLOT: it is free */
@@ -84,19 +99,21 @@ struct tp_page {
     uint16_t slot; /* TAGPOOL_SEGMENT_NO_SLOT: mixed, see side */
     uint8_t table;
     uint8_t class;
-    uint8_t state;      /* enum tp_unit_state */
-    uint8_t region;     /* kind of pool: 0 nonpaged, 1 paged */
-    uint8_t is_new;     /* no byte of it was touched since the system gave it */
+    uint8_t state;         /* enum tp_unit_state */
+    uint8_t region;        /* kind of pool: 0 nonpaged, 1 paged */
+    uint8_t is_new;        /* no byte of it was touched since the system gave it */
     uint8_t touched_pages; /* of this unit, while it was somebody's before: OS pages that have memory */
-    uint32_t capacity;  /* blocks there can be */
-    uint32_t units;     /* of the page, the large block, or the free run that begins (or ends) here */
-    uint16_t account;   /* quota account of a large block */
-    uint16_t *side;     /* mixed pages: slot of each block, marked where it is free */
+    uint32_t capacity;     /* blocks there can be */
+    uint32_t units;        /* of the page, the large block, or the free run that begins (or ends) here */
+    uint16_t account;      /* quota account of a large block */
+    uint8_t watched;       /* a mixed page whose blocks have patterns around them */
+    uint16_t *side;        /* mixed pages: slot of each block, marked where it is free */
     union {
-        size_t large_size;  /* block bytes of a large block */
-        uint16_t *accounts; /* mixed pages: quota account of each block; NULL: none was charged yet */
+        size_t large_size;      /* block bytes of a large block */
+        uint16_t *accounts;     /* mixed pages: quota account of each block; NULL: none was charged yet */
+        struct tp_watch *watch; /* watched pages */
     };
-    uint64_t freed_ms;  /* when a free run became free */
+    uint64_t freed_ms; /* when a free run became free */
 };
 
 /* Descriptors are so much larger than rows. */

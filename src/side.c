@@ -5,7 +5,12 @@
 bool tp_side_make(struct tp_page *page)
 {
     page->side = tp_metadata_alloc(page->capacity * sizeof(page->side[0]));
-    return page->side != NULL;
+    if (page->side != NULL && page->watched)
+        page->watch = tp_metadata_alloc(page->capacity * sizeof(page->watch[0]));
+    if (page->side != NULL && (!page->watched || page->watch != NULL))
+        return true;
+    tp_side_free(page);
+    return false;
 }
 
 void tp_side_free(struct tp_page *page)
@@ -14,7 +19,7 @@ void tp_side_free(struct tp_page *page)
     if (page->side != NULL)
         tp_metadata_free(page->side, size);
     if (page->accounts != NULL)
-        tp_metadata_free(page->accounts, size);
+        tp_metadata_free(page->accounts, page->watched ? page->capacity * sizeof(page->watch[0]) : size);
     page->side = NULL;
     page->accounts = NULL;
 }
@@ -31,7 +36,9 @@ bool tp_side_give(struct tp_page *page, uint32_t index, uint32_t slot, uint32_t 
 {
     if (account != TP_ACCOUNT_NONE && page->accounts == NULL && !side_make_accounts(page))
         return false;
-    if (page->accounts != NULL)
+    if (page->watched)
+        tp_poke(&page->watch[index].account, (uint16_t)account);
+    else if (page->accounts != NULL)
         tp_poke(&page->accounts[index], (uint16_t)account);
     tp_poke(&page->side[index], (uint16_t)slot);
     return true;
@@ -39,13 +46,16 @@ bool tp_side_give(struct tp_page *page, uint32_t index, uint32_t slot, uint32_t 
 
 uint16_t tp_side_account(const struct tp_page *page, uint32_t index)
 {
+    if (TP_UNLIKELY(page->watched))
+        return tp_peek(&page->watch[index].account);
     const uint16_t *accounts = __atomic_load_n(&page->accounts, __ATOMIC_ACQUIRE);
     return accounts != NULL ? tp_peek(&accounts[index]) : TP_ACCOUNT_NONE;
 }
 
 void tp_side_forget_account(struct tp_page *page, uint32_t index)
 {
-    tp_poke(&page->accounts[index], (uint16_t)TP_ACCOUNT_NONE);
+    uint16_t *account = page->watched ? &page->watch[index].account : &page->accounts[index];
+    tp_poke(account, (uint16_t)TP_ACCOUNT_NONE);
 }
 
 struct tp_side tp_side_peek(const struct tp_page *page, uint32_t index)

@@ -3,6 +3,7 @@
  *
  *   page->side[index]       slot of the block, marked once it was freed
  *   page->accounts[index]   quota account it is charged to; the array is made when the page's first block is charged
+ *   page->watch[index]      of watched pages, in place of that: more (page.h)
  *
  * The mark stays until the block is given out again: a second free is told from a first by it.
  */

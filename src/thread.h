@@ -91,10 +91,10 @@ struct tp_thread {
     uint32_t state;
     uint32_t slots_used; /* one past the highest slot with an entry */
     uint32_t refills;
-    struct tp_heap *heaps; /* all of them, for the end */
-    struct tp_heap *mixed[TP_LAYOUT_COUNT];
-    struct tp_magazine *magazines; /* all of them, for the end */
-    struct tp_quota *quota;        /* what charged requests of this thread are charged to, or NULL */
+    struct tp_heap *heaps;                      /* all of them, for the end */
+    struct tp_heap *mixed[TP_LAYOUT_COUNT * 2]; /* by layout; then watched ones, by layout */
+    struct tp_magazine *magazines;              /* all of them, for the end */
+    struct tp_quota *quota;                     /* what charged requests of this thread are charged to, or NULL */
     struct tp_parcel parcels[TP_PARCELS];
     struct tp_bag bag;
     size_t waiting; /* bytes in parcels and bag, as M3 counts them */

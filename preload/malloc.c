@@ -112,7 +112,7 @@ static TP_NOINLINE void *preload_realloc(void *old, size_t size, struct tp_call 
     }
     tp_thread_self();
     struct tp_block_info info = tp_block_look_up(old);
-    return tp_block_resize(&info, size) ? old : preload_move(old, &info, size, call);
+    return tp_block_resize(old, &info, size) ? old : preload_move(old, &info, size, call);
 }
 
 EXPORT void *realloc(void *old, size_t size)

@@ -30,7 +30,7 @@ static __attribute__((constructor)) void process_start(void)
 
 EXPORT __attribute__((noreturn)) void _exit(int status)
 {
-    tp_segment_retire();
+    tp_start_end();
     for (;;)
         syscall(SYS_exit_group, status);
 }

@@ -6,6 +6,9 @@
 #include "mail.h"
 #include "quota.h"
 #include "side.h"
+#include "special.h"
+#include "verify.h"
+#include "watch.h"
 
 #include <errno.h>
 #include <string.h>
@@ -45,14 +48,58 @@ struct alloc_step {
     struct tp_thread *thread;
     const struct tp_alloc_request *request;
     unsigned class; /* TP_CLASS_LIMIT: a large block */
-    bool is_new;    /* reads as zero; large blocks alone do */
+    bool is_new;    /* is zero where it has to be */
     bool *is_huge;  /* as in struct tp_large_request */
+    struct tp_verify_plan plan;
+    bool is_refused; /* the plan's treatment was not to be had, and an ordinary block will do */
 };
+
+/* --- checked blocks ------------------------------------------------------------------------------------------- */
+
+static struct tp_checked_request alloc_checked(const struct alloc_step *step)
+{
+    const struct tp_alloc_request *request = step->request;
+    return (struct tp_checked_request){
+        .slot = request->slot,
+        .account = request->account,
+        .size = request->size,
+        .alignment = request->alignment,
+        .face = request->face,
+        .stack = step->plan.stack,
+        .zero = (request->flags & TP_ALLOC_ZERO) != 0,
+        .under = step->plan.under,
+        .exact = step->plan.exact,
+    };
+}
+
+/* Where special pool refuses, patterns are the next best. */
+static void *alloc_step_take_checked(struct alloc_step *step)
+{
+    const struct tp_checked_request checked = alloc_checked(step);
+    void *block = NULL;
+    enum tp_treatment treatment = step->plan.treatment;
+    if (treatment == TP_TREAT_SPECIAL) {
+        block = tp_special_alloc(step->thread, &checked);
+        if (block == NULL)
+            tp_verify_note_refusal();
+    }
+    if (block == NULL) {
+        treatment = TP_TREAT_WATCH;
+        block = tp_watch_alloc(step->thread, &checked);
+    }
+    step->is_new = block != NULL;
+    step->is_refused = block == NULL;
+    if (block != NULL)
+        tp_verify_note_made(treatment);
+    return block;
+}
 
 static void *alloc_step_take(void *argument)
 {
     struct alloc_step *step = argument;
     const struct tp_alloc_request *request = step->request;
+    if (TP_UNLIKELY(step->plan.treatment != TP_TREAT_PLAIN))
+        return alloc_step_take_checked(step);
     if (step->class != TP_CLASS_LIMIT)
         return alloc_class_block(step->thread, request->slot, step->class, request->account);
     const struct tp_large_request large = {request->slot, request->account, request->size, request->alignment,
@@ -64,6 +111,8 @@ static void *alloc_step_take(void *argument)
 static size_t alloc_step_bytes(const struct alloc_step *step)
 {
     const struct tp_alloc_request *request = step->request;
+    if (TP_UNLIKELY(step->plan.treatment != TP_TREAT_PLAIN))
+        return tp_checked_bytes(request->size);
     return step->class == TP_CLASS_LIMIT ? tp_large_bytes(request->size)
                                          : tp_tag_classes(request->slot)->size[step->class];
 }
@@ -85,13 +134,16 @@ static void *alloc_step_run(struct alloc_step *step)
 static struct alloc_step alloc_step_begin(struct tp_thread *thread, const struct tp_alloc_request *request)
 {
     unsigned class = alloc_class(request->slot, request->size, request->alignment);
-    return (struct alloc_step){.thread = thread, .request = request, .class = class};
+    struct alloc_step step = {.thread = thread, .request = request, .class = class};
+    if (tp_tag_is_concerned(request->slot))
+        tp_verify_plan(request->slot, request->size, &request->call, &step.plan);
+    return step;
 }
 
-/* What no machine has is charged to nobody, not for a moment. */
-static bool alloc_is_possible(const struct tp_alloc_request *request)
+/* What no machine has is charged to nobody, not for a moment; nor is what is to fail. */
+static bool alloc_is_possible(const struct alloc_step *step)
 {
-    if (request->size <= TP_LARGE_MAX)
+    if (step->request->size <= TP_LARGE_MAX && TP_LIKELY(!step->plan.fail))
         return true;
     errno = ENOMEM;
     return false;
@@ -103,8 +155,6 @@ static void *alloc_step_run_charged(struct alloc_step *step)
     const struct tp_alloc_request *request = step->request;
     unsigned region = tp_tags[request->slot].region;
     size_t bytes = alloc_step_bytes(step);
-    if (!alloc_is_possible(request))
-        return NULL;
     if (!tp_quota_charge(request->account, region, bytes)) {
         errno = EDQUOT;
         return NULL;
@@ -113,6 +163,12 @@ static void *alloc_step_run_charged(struct alloc_step *step)
     if (block == NULL)
         tp_quota_uncharge(request->account, region, bytes);
     return block;
+}
+
+static void *alloc_step_run_any(struct alloc_step *step)
+{
+    step->is_refused = false;
+    return step->request->account != TP_ACCOUNT_NONE ? alloc_step_run_charged(step) : alloc_step_run(step);
 }
 
 static void *alloc_step_finish(const struct alloc_step *step, void *block)
@@ -126,8 +182,14 @@ void *tp_alloc_requested(struct tp_thread *thread, const struct tp_alloc_request
 {
     struct alloc_step step = alloc_step_begin(thread, request);
     tp_fork_note_slow_call();
-    bool is_charged = request->account != TP_ACCOUNT_NONE;
-    return alloc_step_finish(&step, is_charged ? alloc_step_run_charged(&step) : alloc_step_run(&step));
+    if (TP_UNLIKELY(!alloc_is_possible(&step)))
+        return NULL;
+    void *block = alloc_step_run_any(&step);
+    if (TP_UNLIKELY(step.is_refused)) {
+        step.plan.treatment = TP_TREAT_PLAIN;
+        block = alloc_step_run_any(&step);
+    }
+    return alloc_step_finish(&step, block);
 }
 
 void *tp_alloc(struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment)
@@ -185,6 +247,8 @@ static void block_info_side(struct tp_block_info *info, struct tp_side side)
 {
     info->slot = side.slot;
     info->account = side.account;
+    if (TP_UNLIKELY(info->page->watched))
+        info->size = info->page->watch[info->index].size;
 }
 
 /* What is known of a block by its place alone. */
@@ -198,8 +262,16 @@ static struct tp_block_info block_info(struct tp_page *page, uint32_t index)
     return info;
 }
 
+/* What special pool knows has no page. */
+static struct tp_block_info block_info_special(const struct tp_special *special)
+{
+    return (struct tp_block_info){NULL, special->size, special->slot, 0, special->account};
+}
+
 struct tp_block_info tp_block_look_up(const void *block)
 {
+    if (TP_UNLIKELY(tp_special_owns(block)))
+        return block_info_special(tp_special_look_up(block));
     struct tp_page *page = block_page_or_stop(block);
     if (page->state != TP_UNIT_LARGE)
         return block_info(page, tp_page_index(page, block));
@@ -210,8 +282,13 @@ struct tp_block_info tp_block_look_up(const void *block)
 
 bool tp_block_find(const void *block, struct tp_block_info *info)
 {
+    const struct tp_special *special = tp_special_at(block);
     struct tp_page *page = block != NULL ? block_page(block) : NULL;
     uint32_t index = 0;
+    if (TP_UNLIKELY(special != NULL)) {
+        *info = block_info_special(special);
+        return special->block == block && special->state == TP_SPECIAL_LIVE;
+    }
     if (page == NULL)
         return false;
     if (page->state == TP_UNIT_LARGE ? block != page->start : !tp_page_find(page, block, &index))
@@ -220,8 +297,13 @@ bool tp_block_find(const void *block, struct tp_block_info *info)
     return info->slot != TAGPOOL_SEGMENT_NO_SLOT;
 }
 
-bool tp_block_resize(const struct tp_block_info *info, size_t size)
+/* Checked blocks stay where they are only where nothing of them changes: so that what was left behind is noticed. */
+bool tp_block_resize(void *block, const struct tp_block_info *info, size_t size)
 {
+    if (TP_UNLIKELY(info->page == NULL))
+        return size == info->size;
+    if (TP_UNLIKELY(info->page->watched))
+        return tp_watch_resize(info->page, info->index, block, size);
     if (info->page->state == TP_UNIT_LARGE)
         return size > TP_CLASS_MAX_SIZE && tp_large_resize(info->page, size);
     return size <= info->size && (size >= info->size / 2 || info->size <= 64);
@@ -229,10 +311,18 @@ bool tp_block_resize(const struct tp_block_info *info, size_t size)
 
 /* --- move ----------------------------------------------------------------------------------------------------- */
 
-/* Nobody is charged for the block any more: its account pays for another one. */
-static void block_forget_account(const struct tp_block_info *info)
+/* What an account is charged for a block. */
+static size_t block_charge(const struct tp_block_info *info)
 {
-    if (info->page->state == TP_UNIT_LARGE)
+    return info->page == NULL || info->page->watched ? tp_checked_bytes(info->size) : info->size;
+}
+
+/* Nobody is charged for the block any more: its account pays for another one. */
+static void block_forget_account(const void *block, const struct tp_block_info *info)
+{
+    if (info->page == NULL)
+        tp_special_forget_account(block);
+    else if (info->page->state == TP_UNIT_LARGE)
         info->page->account = TP_ACCOUNT_NONE;
     else
         tp_side_forget_account(info->page, info->index);
@@ -242,14 +332,14 @@ static void block_forget_account(const struct tp_block_info *info)
  * A block in place of one of the same kind that is charged: the charge goes with it, and only the difference is asked
  * for.
  */
-static void *block_replace_charged(struct tp_thread *thread, const struct tp_block_info *info,
+static void *block_replace_charged(struct tp_thread *thread, const void *old, const struct tp_block_info *info,
                                    const struct tp_alloc_request *request)
 {
     struct alloc_step step = alloc_step_begin(thread, request);
-    size_t bytes = alloc_step_bytes(&step), before = info->size;
-    unsigned region = info->page->region;
+    size_t bytes = alloc_step_bytes(&step), before = block_charge(info);
+    unsigned region = tp_tags[info->slot].region;
     tp_fork_note_slow_call();
-    if (!alloc_is_possible(request))
+    if (!alloc_is_possible(&step))
         return NULL;
     if (bytes > before && !tp_quota_charge_more(info->account, region, bytes - before)) {
         errno = EDQUOT;
@@ -257,7 +347,7 @@ static void *block_replace_charged(struct tp_thread *thread, const struct tp_blo
     }
     void *block = alloc_step_run(&step);
     if (block != NULL)
-        block_forget_account(info);
+        block_forget_account(old, info);
     if (block != NULL && bytes < before)
         tp_quota_charge_less(info->account, region, before - bytes);
     if (block == NULL && bytes > before)
@@ -270,8 +360,9 @@ void *tp_block_move(struct tp_thread *thread, void *old, const struct tp_block_i
 {
     struct tp_alloc_request charged = *request;
     charged.account = info->account;
-    bool is_replaced = info->account != TP_ACCOUNT_NONE && info->page->region == tp_tags[request->slot].region;
-    void *block = is_replaced ? block_replace_charged(thread, info, &charged) : tp_alloc_requested(thread, &charged);
+    bool is_replaced = info->account != TP_ACCOUNT_NONE && tp_tags[info->slot].region == tp_tags[request->slot].region;
+    void *block =
+        is_replaced ? block_replace_charged(thread, old, info, &charged) : tp_alloc_requested(thread, &charged);
     if (block == NULL)
         return NULL;
     memcpy(block, old, tp_min(request->size, info->size));
@@ -282,38 +373,54 @@ void *tp_block_move(struct tp_thread *thread, void *old, const struct tp_block_i
 /* --- free ----------------------------------------------------------------------------------------------------- */
 
 /* One block less, in the books of the thread that frees it. */
-TP_INLINE void free_count_now(struct tp_thread *thread, uint32_t slot, const struct tp_page *page)
+TP_INLINE void free_count_now(struct tp_thread *thread, uint32_t slot, size_t bytes)
 {
     if (TP_UNLIKELY(thread == NULL))
-        tp_account_free_direct(slot, page->block_size);
+        tp_account_free_direct(slot, bytes);
     else
-        tp_account_free(thread, slot, page->block_size);
+        tp_account_free(thread, slot, bytes);
 }
 
 /* Apart, so that frees of other threads' blocks far from any limit stay short. */
-static TP_NOINLINE void free_count_near(struct tp_thread *thread, uint32_t slot, const struct tp_page *page)
+static TP_NOINLINE void free_count_near(struct tp_thread *thread, uint32_t slot, size_t bytes)
 {
     tp_limit_give_begin();
-    free_count_now(thread, slot, page);
-    tp_limit_give_end(slot, page->block_size);
+    free_count_now(thread, slot, bytes);
+    tp_limit_give_end(slot, bytes);
 }
 
-TP_INLINE void free_count(struct tp_thread *thread, uint32_t slot, const struct tp_page *page)
+TP_INLINE void free_count(struct tp_thread *thread, uint32_t slot, size_t bytes)
 {
     if (TP_UNLIKELY(tp_limit_is_near(slot)))
-        free_count_near(thread, slot, page);
+        free_count_near(thread, slot, bytes);
     else
-        free_count_now(thread, slot, page);
+        free_count_now(thread, slot, bytes);
 }
 
 /* A block of a mixed page leaves its slot. */
+static void free_from_side(struct tp_thread *thread, const struct tp_page *page, struct tp_side side, size_t bytes)
+{
+    free_count(thread, side.slot, bytes);
+    tp_limit_shrink(&tp_tags[side.slot].meter, bytes);
+    if (TP_UNLIKELY(side.account != TP_ACCOUNT_NONE))
+        tp_quota_uncharge(side.account, page->region, bytes);
+}
+
 static TP_NOINLINE void free_mixed(struct tp_thread *thread, struct tp_page *page, uint32_t index, const void *p)
 {
+    free_from_side(thread, page, tp_side_take(page, index, p), page->block_size);
+}
+
+/* The end of a watched block, whoever owns the page; its memory goes home later. */
+static TP_NOINLINE void free_watched(struct tp_thread *thread, struct tp_page *page, void *p,
+                                     const struct tp_checked_free *how)
+{
+    uint32_t index = tp_page_index(page, p);
+    size_t bytes = tp_checked_bytes(page->watch[index].size);
     struct tp_side side = tp_side_take(page, index, p);
-    free_count(thread, side.slot, page);
-    tp_limit_shrink(&tp_tags[side.slot].meter, page->block_size);
-    if (TP_UNLIKELY(side.account != TP_ACCOUNT_NONE))
-        tp_quota_uncharge(side.account, page->region, page->block_size);
+    tp_watch_end(thread, page, index, p, how);
+    free_from_side(thread, page, side, bytes);
+    tp_watch_detain(thread, page, p);
 }
 
 static void free_own(struct tp_thread *thread, struct tp_page *page, void *p)
@@ -336,19 +443,33 @@ static void free_foreign(struct tp_thread *thread, struct tp_page *page, void *p
     if (tp_page_is_mixed(page))
         free_mixed(thread, page, index, p);
     else
-        free_count(thread, page->slot, page);
+        free_count(thread, page->slot, page->block_size);
     if (TP_UNLIKELY(thread == NULL))
         tp_mail_deliver(page, p);
     else
         tp_mail_send(thread, page, p);
 }
 
+static TP_NOINLINE void free_special(struct tp_thread *thread, void *p, enum tagpool_report_face face,
+                                     const struct tp_call *call)
+{
+    const struct tp_checked_free how = {face, tp_verify_free_stack(call)};
+    tp_special_free(thread, p, &how);
+}
+
 /* No call on this way changes errno. */
 static void free_block(void *p, enum tagpool_report_face face, const struct tp_call *call)
 {
     struct tp_thread *thread = tp_thread_self();
+    if (TP_UNLIKELY(tp_special_owns(p))) {
+        free_special(thread, p, face, call);
+        return;
+    }
     struct tp_page *page = block_page_or_stop(p);
-    if (page->state == TP_UNIT_LARGE)
+    if (TP_UNLIKELY(page->watched)) {
+        const struct tp_checked_free how = {face, tp_verify_free_stack(call)};
+        free_watched(thread, page, p, &how);
+    } else if (page->state == TP_UNIT_LARGE)
         tp_large_free(page, p);
     else if (thread != NULL && tp_peek(&page->owner) == thread->id)
         free_own(thread, page, p);

@@ -58,8 +58,8 @@ void tp_free_slow(void *block);
 
 /* What there is to know of a live block, never NULL; stops where no block is, as far as its place tells. */
 struct tp_block_info {
-    struct tp_page *page;
-    size_t size;
+    struct tp_page *page; /* NULL: in special pool */
+    size_t size;          /* of checked blocks, as requested */
     uint32_t slot;
     uint32_t index;   /* within a page of blocks */
     uint32_t account; /* quota account it is charged to, or TP_ACCOUNT_NONE */
@@ -73,7 +73,7 @@ bool tp_block_find(const void *block, struct tp_block_info *info);
  * Make a live block at least `size` bytes long where it is; false when it must move.  Also when it should: the block
  * would be more than twice as long as needed.
  */
-bool tp_block_resize(const struct tp_block_info *info, size_t size);
+bool tp_block_resize(void *block, const struct tp_block_info *info, size_t size);
 
 /* Another block, with the contents and the quota account of a live one, which is freed; NULL leaves that as it was. */
 void *tp_block_move(struct tp_thread *thread, void *old, const struct tp_block_info *info,

@@ -8,6 +8,7 @@
 #include "os.h"
 #include "quota.h"
 #include "side.h"
+#include "special.h"
 #include "span.h"
 
 #include <pthread.h>
@@ -57,9 +58,10 @@ static void fork_inherit_mixed(const struct tp_page *page)
         struct tp_side side = tp_side_peek(page, index);
         if (side.slot == TAGPOOL_SEGMENT_NO_SLOT)
             continue;
-        tp_account_alloc(tp_thread_orphans, side.slot, page->block_size);
+        size_t bytes = page->watched ? tp_checked_bytes(page->watch[index].size) : page->block_size;
+        tp_account_alloc(tp_thread_orphans, side.slot, bytes);
         if (side.account != TP_ACCOUNT_NONE)
-            tp_quota_inherit(side.account, page->region, page->block_size);
+            tp_quota_inherit(side.account, page->region, bytes);
     }
 }
 
@@ -130,6 +132,7 @@ void tp_fork_adopt(void)
     tp_limit_adopt();
     for (unsigned region = 0; region < TAGPOOL_SEGMENT_REGIONS; region++)
         fork_inherit_region(region, consistent);
+    tp_special_adopt(consistent);
     tp_quota_settle();
     fork_inherit_totals();
     fork_calls_left = FORK_SLOW_CALLS;

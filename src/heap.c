@@ -333,6 +333,7 @@ static void heap_retire_page(struct tp_page *page)
     if (page->region == 0 && carved > 0)
         tp_nonpaged_unlock(page->start, carved);
     tp_side_free(page);
+    page->watched = 0;
     page->free = NULL;
     heap_shrink_bounds(page, (size_t)page->carved * page->block_size, carved);
     heap_touched(-(int64_t)carved);

@@ -20,7 +20,9 @@ enum tp_lock_rank {
     TP_LOCK_LIMITS,    /* limits, and what is allocated near one */
     TP_LOCK_ORPHANS,   /* pages whose thread ended, and calls of threads that are ending */
     TP_LOCK_TAGS,      /* slots, modules, sites; folds into a slot */
+    TP_LOCK_SPECIAL,   /* special pool: runs and quarantine */
     TP_LOCK_SPANS,     /* free runs of units, watermarks */
+    TP_LOCK_GUARDS,    /* where guards are, and the descriptor that makes them */
     TP_LOCK_METADATA,  /* the engine's own small allocations */
     TP_LOCK_COUNT,
 };

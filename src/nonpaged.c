@@ -15,7 +15,7 @@ bool tp_nonpaged_has_room(size_t size)
     return nonpaged_fits(tp_peek(&nonpaged_locked), size);
 }
 
-static bool nonpaged_charge(size_t size)
+bool tp_nonpaged_charge(size_t size)
 {
     size_t held = tp_peek(&nonpaged_locked);
     do {
@@ -26,7 +26,7 @@ static bool nonpaged_charge(size_t size)
     return true;
 }
 
-static void nonpaged_uncharge(size_t size)
+void tp_nonpaged_uncharge(size_t size)
 {
     __atomic_fetch_sub(&nonpaged_locked, size, __ATOMIC_RELAXED);
     tp_poke(&tp_segment->locked_bytes, tp_peek(&nonpaged_locked));
@@ -34,11 +34,11 @@ static void nonpaged_uncharge(size_t size)
 
 bool tp_nonpaged_lock(void *addr, size_t size)
 {
-    if (!nonpaged_charge(size))
+    if (!tp_nonpaged_charge(size))
         return false;
     if (tp_os_lock(addr, size) != 0) {
         tp_os_unlock(addr, size); /* a part of it may be locked */
-        nonpaged_uncharge(size);
+        tp_nonpaged_uncharge(size);
         return false;
     }
     tp_poke(&tp_segment->locked_bytes, tp_peek(&nonpaged_locked));
@@ -48,5 +48,5 @@ bool tp_nonpaged_lock(void *addr, size_t size)
 void tp_nonpaged_unlock(void *addr, size_t size)
 {
     tp_os_unlock(addr, size);
-    nonpaged_uncharge(size);
+    tp_nonpaged_uncharge(size);
 }

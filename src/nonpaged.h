@@ -11,6 +11,13 @@
 bool tp_nonpaged_lock(void *addr, size_t size);
 void tp_nonpaged_unlock(void *addr, size_t size);
 
+/*
+ * The same without the wiring: for special pool, whose pages no lock can hold, since guards cannot lie in locked
+ * memory.  They are populated and count.
+ */
+bool tp_nonpaged_charge(size_t size);
+void tp_nonpaged_uncharge(size_t size);
+
 /* Whether so much could be locked, for those whose preparations are dear; others may be faster. */
 bool tp_nonpaged_has_room(size_t size);
 

@@ -67,6 +67,30 @@ int tp_os_populate(void *addr, size_t size);
 int tp_os_map_private_at(void *addr, size_t size);
 int tp_os_reserve_private_at(void *addr, size_t size);
 
+/* Make memory inaccessible; what is in it stays. */
+int tp_os_protect(void *addr, size_t size);
+
+/*
+ * Guards in readable and writable private memory, whatever was there, without a mapping of their own: a touch is
+ * SIGSEGV.  -EINVAL before Linux 6.13, and to install in locked memory.  What was a guard reads as zero.
+ */
+int tp_os_guard_install(void *addr, size_t size);
+int tp_os_guard_remove(void *addr, size_t size);
+
+/*
+ * A descriptor that makes a touch of absent pages SIGBUS, in private memory registered with it, or a negative errno.
+ * One that says so without a handler, and of the program's own touches: so nobody needs a privilege.  -EBUSY: the
+ * memory is registered with another.
+ */
+int tp_os_userfault_open(void);
+int tp_os_userfault_register(int fd, void *addr, size_t size);
+
+/* Make absent pages of it present: copies of `from`, or without memory behind them until written, NULL. */
+int tp_os_userfault_fill(int fd, void *addr, size_t size, const void *from);
+
+/* What a descriptor stands for, to see whether it still is what was opened; 0: it is closed. */
+uint64_t tp_os_file_identity(int fd);
+
 /* Move a mapping over another one, in one step for threads that read there. */
 int tp_os_move(void *from, size_t size, void *to);
 
@@ -81,6 +105,12 @@ int tp_os_read_file(const char *path, void *buffer, size_t size);
  * somebody else may have put a pipe there, or a link.
  */
 int tp_os_read_own_file(const char *path, void *buffer, size_t size);
+/* Append to a file that is there, in one step. */
+int tp_os_append(const char *path, const void *from, size_t size);
+
+/* Where a symbolic link leads, not terminated; the length or a negative errno. */
+int tp_os_read_link(const char *path, char *buffer, size_t size);
+
 void tp_os_write_stderr(const char *text, size_t length);
 
 /* Wait while *word == value, woken by tp_os_futex_wake. */
@@ -89,6 +119,7 @@ void tp_os_futex_wake(uint32_t *word);
 
 void tp_os_sleep_ms(uint32_t ms);
 uint64_t tp_os_now_ms(void);      /* monotonic, some milliseconds coarse */
+uint64_t tp_os_realtime_ns(void);
 uint64_t tp_os_boottime_ns(void); /* since boot, suspend included */
 uint32_t tp_os_process_id(void);
 uint32_t tp_os_thread_id(void);
@@ -96,6 +127,10 @@ uint32_t tp_os_user_id(void);
 uint64_t tp_os_pid_namespace(void); /* its inode; 0 without /proc */
 bool tp_os_thread_exists(uint32_t thread_id);
 size_t tp_os_thread_count(void); /* of this process; 0 without /proc */
+
+/* As sigaction, whoever has replaced that. */
+struct sigaction;
+int tp_os_signal_action(int number, const struct sigaction *action, struct sigaction *old);
 
 /* Soft limits in bytes, SIZE_MAX where there is none. */
 size_t tp_os_limit_address_space(void);

@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/userfaultfd.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -23,6 +25,19 @@
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
 #endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
+#ifndef UFFD_USER_MODE_ONLY
+#define UFFD_USER_MODE_ONLY 1
+#endif
+
+/*
+ * Above what programs choose for themselves, and below where the kernel's table of descriptors grows again.
+ * (unsourced: shells use 255, most others the lowest that is free)
+ */
+#define OS_HIGH_DESCRIPTOR 960
 
 /* An entry of /proc/self/pagemap: the page is in RAM, and in which frame. */
 #define PAGEMAP_PRESENT (UINT64_C(1) << 63)
@@ -207,6 +222,85 @@ int tp_os_map_private_at(void *addr, size_t size)
     return os_is_error(p) ? (int)p : 0;
 }
 
+int tp_os_protect(void *addr, size_t size)
+{
+    return (int)os_call(SYS_mprotect, (long)addr, (long)size, PROT_NONE, 0, 0, 0);
+}
+
+int tp_os_guard_install(void *addr, size_t size)
+{
+    return os_madvise(addr, size, MADV_GUARD_INSTALL);
+}
+
+int tp_os_guard_remove(void *addr, size_t size)
+{
+    return os_madvise(addr, size, MADV_GUARD_REMOVE);
+}
+
+static int os_ioctl(int fd, unsigned long request, void *argument)
+{
+    return (int)os_call(SYS_ioctl, fd, (long)request, (long)argument, 0, 0, 0);
+}
+
+/* Out of the way of programs that count on low numbers; where the limit does not allow it, where it is. */
+static int os_move_high(int fd)
+{
+    int moved = (int)os_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, OS_HIGH_DESCRIPTOR, 0, 0, 0);
+    if (moved < 0)
+        return os_move_up(fd);
+    tp_os_close(fd);
+    return moved;
+}
+
+int tp_os_userfault_open(void)
+{
+    int fd = (int)os_call(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY, 0, 0, 0, 0, 0);
+    if (fd < 0)
+        return fd;
+    struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_SIGBUS};
+    int error = os_ioctl(fd, UFFDIO_API, &api);
+    if (error == 0)
+        return os_move_high(fd);
+    tp_os_close(fd);
+    return error;
+}
+
+int tp_os_userfault_register(int fd, void *addr, size_t size)
+{
+    struct uffdio_register range = {.range = {(uintptr_t)addr, size}, .mode = UFFDIO_REGISTER_MODE_MISSING};
+    return os_ioctl(fd, UFFDIO_REGISTER, &range);
+}
+
+/* How many bytes one call filled. */
+static long os_userfault_fill_some(int fd, uintptr_t addr, size_t size, const char *from)
+{
+    struct uffdio_copy copy = {.dst = addr, .src = (uintptr_t)from, .len = size};
+    struct uffdio_zeropage zero = {.range = {addr, size}};
+    int error = from != NULL ? os_ioctl(fd, UFFDIO_COPY, &copy) : os_ioctl(fd, UFFDIO_ZEROPAGE, &zero);
+    int64_t filled = from != NULL ? copy.copy : zero.zeropage;
+    return error == -EAGAIN ? (long)(filled > 0 ? filled : 0) : error != 0 ? error : (long)size;
+}
+
+int tp_os_userfault_fill(int fd, void *addr, size_t size, const void *from)
+{
+    for (size_t done = 0; done < size;) {
+        const char *rest = from != NULL ? (const char *)from + done : NULL;
+        long filled = os_userfault_fill_some(fd, (uintptr_t)addr + done, size - done, rest);
+        if (filled < 0)
+            return (int)filled;
+        done += (size_t)filled;
+    }
+    return 0;
+}
+
+uint64_t tp_os_file_identity(int fd)
+{
+    struct stat status;
+    if (os_call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) != 0)
+        return 0;
+    return (uint64_t)status.st_ino ^ (uint64_t)status.st_dev << 48;
+}
+
 int tp_os_file_reserve(int fd, size_t offset, size_t size)
 {
     return size > 0 ? (int)os_call(SYS_fallocate, fd, 0, (long)offset, (long)size, 0, 0) : 0;
@@ -253,6 +347,22 @@ int tp_os_read_own_file(const char *path, void *buffer, size_t size)
     int n = os_is_own_file(fd) ? (int)os_call(SYS_read, fd, (long)buffer, (long)size, 0, 0, 0) : -EPERM;
     tp_os_close(fd);
     return n;
+}
+
+int tp_os_append(const char *path, const void *from, size_t size)
+{
+    int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+    int fd = (int)os_call(SYS_openat, AT_FDCWD, (long)path, flags, 0, 0, 0);
+    if (fd < 0)
+        return fd;
+    long n = os_is_own_file(fd) ? os_call(SYS_write, fd, (long)from, (long)size, 0, 0, 0) : -EPERM;
+    tp_os_close(fd);
+    return n == (long)size ? 0 : n < 0 ? (int)n : -ENOSPC;
+}
+
+int tp_os_read_link(const char *path, char *buffer, size_t size)
+{
+    return (int)os_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)buffer, (long)size, 0, 0);
 }
 
 void tp_os_write_stderr(const char *text, size_t length)
@@ -319,9 +429,22 @@ uint64_t tp_os_now_ms(void)
     return os_clock_ns(CLOCK_MONOTONIC_COARSE) / 1000000u;
 }
 
+uint64_t tp_os_realtime_ns(void)
+{
+    return os_clock_ns(CLOCK_REALTIME);
+}
+
 uint64_t tp_os_boottime_ns(void)
 {
     return os_clock_ns(CLOCK_BOOTTIME);
+}
+
+/* The C library's own name, for the kernel wants what only it knows: how to return from a handler. */
+extern int __sigaction(int number, const struct sigaction *action, struct sigaction *old);
+
+int tp_os_signal_action(int number, const struct sigaction *action, struct sigaction *old)
+{
+    return __sigaction(number, action, old) == 0 ? 0 : -EINVAL;
 }
 
 uint32_t tp_os_process_id(void)

@@ -8,7 +8,7 @@ static bool page_is_split(const struct tp_page *page)
     return page->table == TP_TABLE_POOL && page->block_size < TP_OS_PAGE;
 }
 
-static char *page_block(const struct tp_page *page, uint32_t index)
+char *tp_page_block(const struct tp_page *page, uint32_t index)
 {
     if (!page_is_split(page))
         return page->start + (size_t)index * page->block_size;
@@ -22,8 +22,7 @@ static uint32_t page_divide(const struct tp_page *page, size_t offset)
     return (uint32_t)(offset * reciprocal >> TP_CLASS_SHIFT);
 }
 
-/* Index of the block that holds p, in bounds or not. */
-static uint32_t page_index_of(const struct tp_page *page, const void *p)
+uint32_t tp_page_index_near(const struct tp_page *page, const void *p)
 {
     size_t offset = (size_t)((const char *)p - page->start);
     if (!page_is_split(page))
@@ -34,8 +33,8 @@ static uint32_t page_index_of(const struct tp_page *page, const void *p)
 
 bool tp_page_find(const struct tp_page *page, const void *p, uint32_t *index)
 {
-    *index = page_index_of(page, p);
-    return *index < page->capacity && page_block(page, *index) == p;
+    *index = tp_page_index_near(page, p);
+    return *index < page->capacity && tp_page_block(page, *index) == p;
 }
 
 uint32_t tp_page_index(const struct tp_page *page, const void *p)
@@ -45,7 +44,7 @@ uint32_t tp_page_index(const struct tp_page *page, const void *p)
         return index;
     if (index >= page->capacity)
         tp_stop(TP_CALLER_INVALID, (uintptr_t)p, 0, 0, p, 0);
-    const char *block = page_block(page, index);
+    const char *block = tp_page_block(page, index);
     tp_stop(TP_CALLER_MIDDLE, (uintptr_t)p, (uintptr_t)block, (uintptr_t)((const char *)p - block), p, 0);
 }
 
@@ -68,7 +67,7 @@ bool tp_page_extend(struct tp_page *page)
     /* In address order: neighbours in time are neighbours in memory. */
     struct tp_block *first = page->free;
     for (uint32_t index = page->carved + count; index-- > page->carved;) {
-        struct tp_block *block = (struct tp_block *)page_block(page, index);
+        struct tp_block *block = (struct tp_block *)tp_page_block(page, index);
         block->next = first;
         first = block;
     }
@@ -88,8 +87,8 @@ void tp_page_check(const struct tp_page *page)
 {
     uint32_t count = 0;
     for (const struct tp_block *block = page->free; block != NULL; block = block->next) {
-        TP_ASSERT(page_index_of(page, block) < page->carved, "P2");
-        TP_ASSERT(page_block(page, page_index_of(page, block)) == (const char *)block, "P2");
+        TP_ASSERT(tp_page_index_near(page, block) < page->carved, "P2");
+        TP_ASSERT(tp_page_block(page, tp_page_index_near(page, block)) == (const char *)block, "P2");
         TP_ASSERT(count < page->capacity, "P2");
         count++;
     }

@@ -62,7 +62,7 @@ struct tp_watch {
     uint32_t free_thread;
     uint16_t account;
     uint8_t face; /* enum tagpool_report_face */
-    uint8_t reserved;
+    uint8_t life; /* odd while the block lives and its pattern stands; changes with each life */
 };
 
 /* What a mixed page knows of a block. */
@@ -203,8 +203,14 @@ bool tp_page_extend(struct tp_page *page);
  */
 uint32_t tp_page_index(const struct tp_page *page, const void *p);
 
+/* The index of the block that an address of the page lies in, in bounds or not. */
+uint32_t tp_page_index_near(const struct tp_page *page, const void *p);
+
 /* As tp_page_index; false where the other stops. */
 bool tp_page_find(const struct tp_page *page, const void *p, uint32_t *index);
+
+/* Where the block of an index begins. */
+char *tp_page_block(const struct tp_page *page, uint32_t index);
 
 /* A stop where p was never given out.  Owner only. */
 void tp_page_check_carved(const struct tp_page *page, uint32_t index, const void *p);

@@ -47,7 +47,7 @@ static void site_check_epoch(struct tp_gate *gate)
 
 static void site_enter_slot(struct tp_thread *thread, uint64_t key, uint32_t slot)
 {
-    bool is_fast = slot != TP_SLOT_TRANSPARENT && !tp_limit_is_near(slot);
+    bool is_fast = slot != TP_SLOT_TRANSPARENT && !tp_limit_is_near(slot) && !tp_tag_is_concerned(slot);
     struct tp_heap *heap = is_fast ? thread->slots[slot].heap : NULL;
     site_enter(thread->gate, key, heap != NULL ? heap : tp_heap_cold(slot));
 }
@@ -83,7 +83,7 @@ static bool site_is_transparent(const char *name)
     return false;
 }
 
-static const char *site_library_name(const struct dl_find_object *object)
+const char *tp_site_library_name(const struct dl_find_object *object)
 {
     const char *path = object->dlfo_link_map->l_name;
     if (path != NULL && path[0] != '\0')
@@ -97,7 +97,7 @@ static uint32_t site_slot_of_pc(uintptr_t pc)
     /* The last instruction of a library may be a call: look at the call, not behind it. */
     if (_dl_find_object((void *)(pc - 1), &object) != 0)
         return tp_tag_open_named("(generated code)", TAGPOOL_SEGMENT_MODULE);
-    const char *name = site_library_name(&object);
+    const char *name = tp_site_library_name(&object);
     if (site_is_transparent(name))
         return TP_SLOT_TRANSPARENT;
     if (!tp_site_by_address)
@@ -160,7 +160,7 @@ static uint32_t site_slot_of_transparent(uintptr_t pc)
     struct dl_find_object object;
     if (_dl_find_object((void *)(pc - 1), &object) != 0)
         return tp_tag_open_named("(generated code)", TAGPOOL_SEGMENT_MODULE);
-    return tp_tag_open_named(site_library_name(&object), TAGPOOL_SEGMENT_MODULE);
+    return tp_tag_open_named(tp_site_library_name(&object), TAGPOOL_SEGMENT_MODULE);
 }
 
 uint32_t tp_site_slot_of_call(struct tp_thread *thread, const struct tp_call *call)

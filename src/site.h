@@ -81,6 +81,10 @@ uint32_t tp_site_slot_of_call(struct tp_thread *thread, const struct tp_call *ca
 uint32_t tp_site_slot_of_tag(struct tp_thread *thread, uint32_t tag, enum tp_layout layout);
 uint32_t tp_site_slot_of_handle(struct tp_thread *thread, uint32_t slot);
 
+/* The file name of a library, the program's own for what has none. */
+struct dl_find_object;
+const char *tp_site_library_name(const struct dl_find_object *object);
+
 /* Read TAGPOOL_TAGS and TAGPOOL_THROUGH. */
 void tp_site_init(void);
 

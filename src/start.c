@@ -9,6 +9,7 @@
 #include "space.h"
 #include "tag.h"
 #include "thread.h"
+#include "verify.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,16 +32,25 @@ static void start_engine(void)
     if (tp_segment_init(tp_space.unit_count) != 0)
         tp_fail("cannot start: no memory for the accounts");
     tp_tag_init();
+    tp_verify_init();
     if (tp_thread_init() != 0)
         tp_fail("cannot start: no memory for the first thread");
     tp_site_init();
+}
+
+void tp_start_end(void)
+{
+    static uint32_t ended;
+    if (!__atomic_exchange_n(&ended, 1, __ATOMIC_ACQ_REL))
+        tp_verify_end();
+    tp_segment_retire();
 }
 
 /* By exit and quick_exit; what ends otherwise leaves its file, and readers take it for a killed program's. */
 static __attribute__((destructor)) void start_end(void)
 {
     if (start_done)
-        tp_segment_retire();
+        tp_start_end();
 }
 
 /* The process is ready to be looked at: what the C library does not allow before its constructors is done here. */

@@ -15,4 +15,7 @@ void tp_start(void);
  */
 void tp_start_may_publish(void);
 
+/* The program ends by itself: what is still out is looked at, and the accounts' name is taken away. */
+void tp_start_end(void);
+
 #endif

@@ -69,12 +69,23 @@ static void tag_fill(uint32_t slot, uint32_t tag, enum tp_layout layout, enum ta
     tp_tags[slot].hash = hash;
 }
 
+uint16_t tp_tag_rules[TP_SLOT_COUNT];
+uint32_t tp_tag_rules_on;
+void (*tp_tag_made)(uint32_t slot);
+
+static void tag_tell(uint32_t slot)
+{
+    if (tp_tag_made != NULL)
+        tp_tag_made(slot);
+}
+
 static uint32_t tag_overflow(enum tp_layout layout)
 {
     uint32_t slot = TP_SLOT_OVERFLOW + (uint32_t)layout;
     if (tp_tags[slot].tag == 0) {
         tag_fill(slot, TAG_OVERFLOW, layout, TAGPOOL_SEGMENT_API, 0);
         tag_publish(slot, "more tags than slots");
+        tag_tell(slot);
         __atomic_fetch_or(&tp_segment->flags, TAGPOOL_SEGMENT_SLOTS_FULL, __ATOMIC_RELAXED);
     }
     return slot;
@@ -159,6 +170,7 @@ static uint32_t tag_find_or_make(uint64_t key, const char *name, uint32_t tag, e
     uint32_t slot = tag_next_slot;
     tag_fill(slot, face == TAGPOOL_SEGMENT_API ? tag : tag_for(name, face, slot), layout, face, key);
     tag_publish(slot, name);
+    tag_tell(slot);
     tag_next_slot++;
     *place = (uint16_t)slot;
     return slot;

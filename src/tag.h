@@ -66,6 +66,13 @@ uint32_t tp_tag_open_named(const char *name, enum tagpool_segment_face face);
 uint32_t tp_tag_take_lookaside(uint32_t tag, enum tp_layout layout, uint32_t block_size);
 void tp_tag_give_lookaside(uint32_t slot);
 
+/* By slot: the rules of the verifier that it matches, a bit each; and whether there are any at all (verify.h). */
+extern uint16_t tp_tag_rules[TP_SLOT_COUNT];
+extern uint32_t tp_tag_rules_on;
+
+/* What stands above is told of each slot that was made, under TP_LOCK_TAGS; or NULL. */
+extern void (*tp_tag_made)(uint32_t slot);
+
 /* One more than the highest slot that was ever used. */
 uint32_t tp_tag_count(void);
 
@@ -79,6 +86,12 @@ uint64_t tp_tag_note_live(uint32_t slot, uint64_t bytes);
 static inline bool tp_tag_is_shared(uint32_t slot)
 {
     return slot >= TP_SLOT_OVERFLOW && slot < TP_SLOT_FIRST;
+}
+
+/* The verifier is to see each request. */
+TP_INLINE bool tp_tag_is_concerned(uint32_t slot)
+{
+    return TP_UNLIKELY(tp_peek(&tp_tag_rules_on) != 0) && tp_peek(&tp_tag_rules[slot]) != 0;
 }
 
 static inline const struct tp_class_table *tp_tag_classes(uint32_t slot)

@@ -110,7 +110,7 @@ void *tagpool_realloc(void *block, size_t size)
     }
     struct tp_thread *thread = tp_thread_self();
     struct tp_block_info info = tp_block_look_up(block);
-    if (tp_block_resize(&info, size))
+    if (tp_block_resize(block, &info, size))
         return block;
     struct tp_alloc_request request = REQUEST(size, 16, 0);
     request.slot = info.slot;

@@ -94,6 +94,7 @@ struct tp_thread {
     struct tp_heap *heaps;                      /* all of them, for the end */
     struct tp_heap *mixed[TP_LAYOUT_COUNT * 2]; /* by layout; then watched ones, by layout */
     struct tp_magazine *magazines;              /* all of them, for the end */
+    struct tp_watch_quarantine *quarantine; /* watched blocks that it freed (watch.h) */
     struct tp_quota *quota;                     /* what charged requests of this thread are charged to, or NULL */
     struct tp_parcel parcels[TP_PARCELS];
     struct tp_bag bag;

@@ -136,6 +136,36 @@ struct tagpool_segment_limit {
 };
 #define TAGPOOL_SEGMENT_LIMITS 64u
 
+/* What a rule has done with the requests that it matches. */
+enum tagpool_segment_rule_flag {
+    TAGPOOL_SEGMENT_RULE_WATCH = 1u << 0,   /* patterns and quarantine */
+    TAGPOOL_SEGMENT_RULE_SPECIAL = 1u << 1, /* special pool: one in one_in of them */
+    TAGPOOL_SEGMENT_RULE_AUTO = 1u << 2,    /* special pool: the first ones of each calling site, then ever fewer */
+    TAGPOOL_SEGMENT_RULE_TRACK = 1u << 3,   /* remember who allocated, by call stacks */
+    TAGPOOL_SEGMENT_RULE_FAIL = 1u << 4,    /* fail on purpose: see fail_* */
+    TAGPOOL_SEGMENT_RULE_EXACT = 1u << 5,   /* special pool: place blocks to the byte */
+    TAGPOOL_SEGMENT_RULE_UNDER = 1u << 6,   /* special pool: at the beginning of pages */
+    TAGPOOL_SEGMENT_RULE_MIXED = 1u << 7,   /* special pool: at the beginning or end, by a coin for each block */
+};
+
+/*
+ * A rule of the verifier.  Patterns: `?` stands for one character, `*` for the rest; NUL-terminated; a tag of four
+ * characters matches with or without its blanks at the end.  All rules that match a request act together.
+ */
+struct tagpool_segment_rule {
+    char pattern[48]; /* of a tag, or of its long name */
+    char site[40];    /* of a calling site, "library+0xoffset" or "library"; empty: any.  Of FAIL alone */
+    uint64_t size_min; /* bytes asked for */
+    uint64_t size_max; /* 0: any */
+    uint32_t flags;    /* enum tagpool_segment_rule_flag */
+    uint32_t one_in;
+    uint32_t fail_chances;  /* in 10,000 */
+    uint32_t fail_nth;      /* that request fails, counted from 1; 0: none for its number */
+    uint32_t fail_after_ms; /* nothing fails before the rule was in force for so long */
+    uint32_t reserved;
+};
+#define TAGPOOL_SEGMENT_RULES 16u
+
 /*
  * Written by tools.  The program range-checks what it reads here.
  *
@@ -147,6 +177,9 @@ struct tagpool_segment_control {
     uint32_t limits_version; /* limits are read when this differs from the last time */
     uint32_t limits_count;
     struct tagpool_segment_limit limits[TAGPOOL_SEGMENT_LIMITS];
+    uint32_t rules_version; /* rules are read when this differs from the last time */
+    uint32_t rules_count;
+    struct tagpool_segment_rule rules[TAGPOOL_SEGMENT_RULES];
 };
 
 /*
@@ -225,6 +258,7 @@ struct tagpool_segment_row {
 #ifndef __cplusplus
 _Static_assert(sizeof(struct tagpool_segment_header) <= TAGPOOL_SEGMENT_PAGE, "the header is one OS page");
 _Static_assert(sizeof(struct tagpool_segment_control) <= TAGPOOL_SEGMENT_PAGE, "the control page is one OS page");
+_Static_assert(sizeof(struct tagpool_segment_rule) == 128, "ABI");
 _Static_assert(sizeof(struct tagpool_segment_slot) == 256, "ABI");
 _Static_assert(sizeof(struct tagpool_segment_tally) == 64, "ABI");
 _Static_assert(sizeof(struct tagpool_segment_quota) == 256, "ABI");

@@ -9,8 +9,9 @@ import re
 import sys
 
 # Lower modules never include higher ones.
-LADDER = """base os text cgroup lock fatal sizeclass space page segment metadata span tag side thread account limit quota
-            nonpaged heap mail frame site fork start large alloc fast census pool store depth magazine lookaside condition iova common_buffer
+LADDER = """base os text cgroup lock fatal sizeclass space guard page segment metadata settings span tag side thread account
+            limit quota nonpaged heap mail frame site stack checked special watch blame record tell trap inject budget
+            verify fork start large alloc fast census pool store depth magazine lookaside condition iova common_buffer
             transfer uring iobuf tagpool scope bundle preload""".split()
 
 # A module that calls up, and why: each is a step of a life that ends higher than it begins.

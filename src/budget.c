@@ -1,0 +1,26 @@
+#include "budget.h"
+#include "inject.h"
+
+/* The first requests of a site. */
+#define BUDGET_FIRST 16u
+
+#define BUDGET_SITES 16384u
+
+static uint32_t budget_counts[BUDGET_SITES];
+
+static uint32_t *budget_site(const struct tp_call *call, size_t size)
+{
+    unsigned log = 64 - (unsigned)__builtin_clzll(size | 1);
+    uint64_t key = (call->pc ^ (uint64_t)log << 48) * UINT64_C(0x9e3779b97f4a7c15);
+    return &budget_counts[key >> 50];
+}
+
+/* After the first ones, one in as many as there were, shared out over the first ones. */
+bool tp_budget_allows(const struct tp_call *call, size_t size)
+{
+    uint32_t *site = budget_site(call, size);
+    uint32_t count = tp_peek(site);
+    if (count < UINT32_MAX)
+        tp_poke(site, count + 1);
+    return count < BUDGET_FIRST || tp_inject_coin(count) < BUDGET_FIRST;
+}

@@ -1,0 +1,75 @@
+/*
+ * Checked blocks: what the verifier keeps, in special pool (special.h) or on watched pages (watch.h).
+ */
+#ifndef TP_CHECKED_H
+#define TP_CHECKED_H
+
+#include "site.h"
+
+#include <tagpool/report.h>
+
+struct tp_checked_request {
+    uint32_t slot;
+    uint32_t account; /* quota account that was charged, or TP_ACCOUNT_NONE */
+    size_t size;
+    size_t alignment; /* a power of two */
+    enum tagpool_report_face face;
+    uint32_t stack; /* number of the call's stack (stack.h), or 0 */
+    bool zero;
+    bool under; /* special pool: the block begins where its page does, so that underruns are stopped */
+    bool exact; /* special pool: the block ends where its page does, aligned or not */
+};
+
+/* A checked block is freed: by which function, who called it. */
+struct tp_checked_free {
+    enum tagpool_report_face face; /* 0: the engine itself */
+    uint32_t stack;
+};
+
+/* Bytes that a checked block counts for: what it takes where it lies is the verifier's. */
+TP_INLINE size_t tp_checked_bytes(size_t size)
+{
+    return tp_round_up(tp_max(size, 1), size <= TP_CLASS_MAX_SIZE ? 16 : TP_OS_PAGE);
+}
+
+/* A thread's number for the report; 0: not known. */
+TP_INLINE uint32_t tp_checked_thread(const struct tp_thread *thread)
+{
+    return thread != NULL ? thread->kernel_id : 0;
+}
+
+/* The words that a report uses for faces. */
+TP_INLINE uint32_t tp_checked_face_tag(unsigned face)
+{
+    static const char names[5][5] = {"????", "MALL", "NEW ", "NEW[", "POOL"};
+    uint32_t tag;
+    __builtin_memcpy(&tag, names[face < 5 ? face : 0], sizeof(tag));
+    return tag;
+}
+
+/*
+ * Whether a block of one function may be freed by another.  Blocks of the API and of malloc may change hands; what new
+ * made, in one of its two forms, may not.
+ */
+TP_INLINE bool tp_checked_faces_match(unsigned made_by, unsigned freed_by)
+{
+    bool is_new = made_by == TAGPOOL_REPORT_NEW || made_by == TAGPOOL_REPORT_NEW_ARRAY;
+    bool is_delete = freed_by == TAGPOOL_REPORT_NEW || freed_by == TAGPOOL_REPORT_NEW_ARRAY;
+    return made_by == freed_by || made_by == 0 || freed_by == 0 || (!is_new && !is_delete);
+}
+
+/* A stop where they do not. */
+TP_INLINE void tp_checked_stop_unless_match(unsigned made_by, unsigned freed_by, const void *p, uint32_t slot)
+{
+    if (TP_UNLIKELY(!tp_checked_faces_match(made_by, freed_by)))
+        tp_stop(TP_CALLER_WRONG_FACE, (uintptr_t)p, tp_checked_face_tag(made_by), tp_checked_face_tag(freed_by), p,
+                tp_tags[slot].tag);
+}
+
+/* Bytes that the program has no business with. */
+void tp_checked_fill(char *from, const char *to, uint8_t pattern);
+
+/* The first byte that is not as filled; NULL: all are. */
+const char *tp_checked_find_change(const char *from, const char *to, uint8_t pattern);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * Settings of the verifier, as words: "special=auto tags=Conn,Req* sizes=100-200 track quarantine=4096".
+ *
+ *   special=auto|all|sample:N      ends=over|under|mixed       exact      track
+ *   tags=PATTERN,...               sizes=A-B                   harden     leaks
+ *   guard=madvise|userfault|protect                            quarantine=N
+ *   fail=probability:N,tag:PATTERN,site:PATTERN,nth:N,after:MS
+ *
+ * `tagpool` writes them, and checks what people say; what it does not know here is left out.
+ */
+#ifndef TP_SETTINGS_H
+#define TP_SETTINGS_H
+
+#include "guard.h"
+
+#include <tagpool/segment.h>
+
+struct tp_settings {
+    struct tagpool_segment_rule rules[TAGPOOL_SEGMENT_RULES];
+    uint32_t count;
+    enum tp_guard_kind guards;
+    uint32_t quarantine; /* 0: the default */
+    bool leaks;
+    bool harden;
+};
+
+/* Read words, apart by blanks. */
+void tp_settings_read(struct tp_settings *settings, const char *words);
+
+/* Whether a name fits a pattern: `?` one character, `*` the rest. */
+bool tp_settings_match(const char *pattern, const char *name);
+
+#endif

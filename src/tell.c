@@ -1,0 +1,125 @@
+#include "tell.h"
+#include "blame.h"
+#include "os.h"
+#include "record.h"
+#include "special.h"
+#include "stack.h"
+#include "tag.h"
+
+#include <string.h>
+
+/* Bytes shown on either side of the address in question. */
+#define TELL_AROUND 64u
+
+/* --- parts of a stop ------------------------------------------------------------------------------------------ */
+
+static enum tagpool_report_access tell_access(const struct tp_violation *violation)
+{
+    if (violation->context == NULL || violation->parameters[1] > 1)
+        return TAGPOOL_REPORT_NO_ACCESS;
+    return violation->parameters[1] == 1 ? TAGPOOL_REPORT_WRITE : TAGPOOL_REPORT_READ;
+}
+
+static void tell_add_stop(struct tp_record *record, const struct tp_violation *violation)
+{
+    struct tagpool_report_stop stop = {
+        .rule = violation->rule,
+        .code = violation->code,
+        .address = (uintptr_t)violation->address,
+        .access = tell_access(violation),
+        .thread = tp_os_thread_id(),
+    };
+    for (int i = 0; i < 4; i++)
+        stop.parameters[i] = violation->parameters[i];
+    tp_record_add(record, TAGPOOL_REPORT_STOP, &stop, sizeof(stop), NULL, 0);
+}
+
+static void tell_add_block(struct tp_record *record, const struct tp_blame *blame, const void *address)
+{
+    struct tagpool_report_block block = {
+        .address = (uintptr_t)blame->block,
+        .size = blame->size,
+        .offset = (const char *)address - blame->block,
+        .tag = tp_tags[blame->slot].tag,
+        .kind = tp_tags[blame->slot].region,
+        .keeper = (uint8_t)blame->keeper,
+        .state = (uint8_t)blame->state,
+        .face = blame->face,
+        .alloc_thread = blame->alloc_thread,
+        .free_thread = blame->free_thread,
+    };
+    memcpy(block.name, tp_segment_slots[blame->slot].name, sizeof(block.name));
+    tp_record_add(record, TAGPOOL_REPORT_BLOCK, &block, sizeof(block), NULL, 0);
+}
+
+static void tell_add_numbered_stack(struct tp_record *record, enum tagpool_report_stack_role role, uint32_t number)
+{
+    const uintptr_t *frames;
+    unsigned count = tp_stack_get(number, &frames);
+    if (count > 0)
+        tp_record_add_stack(record, role, frames, count, false);
+}
+
+static void tell_add_here(struct tp_record *record, const struct tp_violation *violation)
+{
+    uintptr_t frames[TAGPOOL_REPORT_FRAMES];
+    const struct tp_call call = {(uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_dwarf_cfa()};
+    unsigned count = violation->context != NULL
+                         ? tp_stack_capture_context(violation->context, frames, TAGPOOL_REPORT_FRAMES)
+                         : tp_stack_capture(&call, frames, TAGPOOL_REPORT_FRAMES);
+    unsigned own = violation->context != NULL ? 0 : tp_record_own_frames(frames, count);
+    tp_record_add_stack(record, TAGPOOL_REPORT_STACK_HERE, frames + own, count - own, violation->context != NULL);
+}
+
+/* As far as it may be read. */
+static void tell_add_bytes(struct tp_record *record, const struct tp_blame *blame, const void *address)
+{
+    uintptr_t at = (uintptr_t)address & ~(uintptr_t)15;
+    uintptr_t from = at - tp_min(at, TELL_AROUND), to = at + TELL_AROUND;
+    from = from > blame->readable_from ? from : blame->readable_from;
+    to = to < blame->readable_to ? to : blame->readable_to;
+    if (from >= to)
+        return;
+    const struct tagpool_report_bytes bytes = {.address = from, .count = (uint32_t)(to - from)};
+    tp_record_add(record, TAGPOOL_REPORT_BYTES, &bytes, sizeof(bytes), (const void *)from, to - from);
+}
+
+/* The first bytes that a freed block had. */
+static void tell_add_kept(struct tp_record *record, const struct tp_blame *blame)
+{
+    const char *first, *last;
+    if (blame->special == NULL || blame->state != TAGPOOL_REPORT_FREED)
+        return;
+    uint32_t count = tp_special_kept(blame->special, &first, &last);
+    const struct tagpool_report_bytes bytes = {.address = (uintptr_t)blame->block, .count = count};
+    tp_record_add(record, TAGPOOL_REPORT_BYTES, &bytes, sizeof(bytes), first, count);
+}
+
+/* --- the interface -------------------------------------------------------------------------------------------- */
+
+bool tp_tell_stop(const struct tp_violation *violation)
+{
+    struct tp_record record;
+    struct tp_blame blame;
+    if (!tp_record_begin(&record, TAGPOOL_REPORT_STOP_RECORD))
+        return false;
+    tell_add_stop(&record, violation);
+    tell_add_here(&record, violation);
+    if (violation->address != NULL && tp_blame_find(&blame, violation->address)) {
+        tell_add_block(&record, &blame, violation->address);
+        tell_add_numbered_stack(&record, TAGPOOL_REPORT_STACK_ALLOC, blame.alloc_stack);
+        tell_add_numbered_stack(&record, TAGPOOL_REPORT_STACK_FREE, blame.free_stack);
+        tell_add_bytes(&record, &blame, violation->address);
+        tell_add_kept(&record, &blame);
+    }
+    return tp_record_finish(&record);
+}
+
+void tp_tell_end(const struct tagpool_report_counters *counters)
+{
+    struct tp_record record;
+    if (!tp_record_begin(&record, TAGPOOL_REPORT_END_RECORD))
+        return;
+    tp_record_add(&record, TAGPOOL_REPORT_COUNTERS, counters, sizeof(*counters), NULL, 0);
+    tp_record_finish(&record);
+}

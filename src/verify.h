@@ -1,0 +1,46 @@
+/*
+ * The verifier: which requests get which treatment.
+ *
+ *   settings   words of TAGPOOL_VERIFY, or rules in the control page   ->  rules, at most TAGPOOL_SEGMENT_RULES
+ *   a slot     which rules its tag and name match                      ->  tp_tag_rules[slot], a bit each
+ *   a request  the slot's rules, its size, its site                    ->  struct tp_verify_plan
+ *
+ * A slot that no rule matches costs nothing: its pages are its heaps', and fast paths are as ever.  One that a rule
+ * matches is in no thread's table, so each of its allocations is slow and comes by here.
+ */
+#ifndef TP_VERIFY_H
+#define TP_VERIFY_H
+
+#include "checked.h"
+
+enum tp_treatment { TP_TREAT_PLAIN, TP_TREAT_WATCH, TP_TREAT_SPECIAL };
+
+/* What is done with one request. */
+struct tp_verify_plan {
+    enum tp_treatment treatment;
+    bool fail;  /* it is made to fail */
+    bool under; /* as in struct tp_checked_request, as the next */
+    bool exact;
+    uint32_t stack;
+};
+
+/* Read TAGPOOL_VERIFY.  Before the first tag is made. */
+void tp_verify_init(void);
+
+/* A request for a slot that is concerned. */
+void tp_verify_plan(uint32_t slot, size_t size, const struct tp_call *call, struct tp_verify_plan *plan);
+
+/* The number of a stack, for a block of a concerned slot that is freed by a call. */
+uint32_t tp_verify_free_stack(const struct tp_call *call);
+
+/* Special pool refused a request; a block was made. */
+void tp_verify_note_refusal(void);
+void tp_verify_note_made(enum tp_treatment treatment);
+
+/* The program ends by itself: what is still out is looked at. */
+void tp_verify_end(void);
+
+/* What the verifier has done. */
+void tp_verify_counters(struct tagpool_report_counters *counters);
+
+#endif

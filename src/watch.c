@@ -1,0 +1,264 @@
+#include "watch.h"
+#include "mail.h"
+#include "metadata.h"
+#include "os.h"
+#include "side.h"
+#include "span.h"
+
+#include <string.h>
+
+/* Bytes of a freed block that are filled, and looked at before it is used again. */
+#define WATCH_FILL TP_KIB
+
+/* Quarantine of a thread: so many blocks, and so many bytes of them. */
+#define WATCH_BLOCKS 1024u
+#define WATCH_BYTES (256 * TP_KIB)
+
+struct tp_watch_quarantine {
+    uint32_t first;
+    uint32_t count;
+    size_t bytes;
+    void *blocks[WATCH_BLOCKS];
+};
+
+static uint32_t watch_blocks_most = WATCH_BLOCKS;
+
+void tp_watch_configure(uint32_t quarantine)
+{
+    if (quarantine != 0)
+        watch_blocks_most = (uint32_t)tp_min(quarantine, WATCH_BLOCKS);
+}
+
+/* --- patterns ------------------------------------------------------------------------------------------------- */
+
+/* Neighbours differ, so that a block copied over the next one shows. */
+static uint8_t watch_live_pattern(uint32_t index)
+{
+    return (uint8_t)(0xa0 | (index * 5 & 0x0f));
+}
+
+static uint8_t watch_freed_pattern(uint32_t index)
+{
+    return (uint8_t)(0xf0 | (index * 5 & 0x0f));
+}
+
+static void watch_check_behind(const struct tp_page *page, uint32_t index, const char *p)
+{
+    const struct tp_watch *watch = &page->watch[index];
+    const char *changed = tp_checked_find_change(p + watch->size, p + page->block_size, watch_live_pattern(index));
+    if (TP_UNLIKELY(changed != NULL))
+        tp_stop(TP_SPECIAL_OVERRUN_FOUND, (uintptr_t)p, (uintptr_t)changed, 0, changed,
+                tp_tags[tp_side_last_slot(page, index)].tag);
+}
+
+static size_t watch_fill_bytes(const struct tp_page *page)
+{
+    return tp_min(page->block_size, WATCH_FILL);
+}
+
+static void watch_check_freed(const struct tp_page *page, uint32_t index, const char *p)
+{
+    const char *changed = tp_checked_find_change(p, p + watch_fill_bytes(page), watch_freed_pattern(index));
+    if (TP_UNLIKELY(changed != NULL))
+        tp_stop(TP_FREED_POOL_MODIFIED, (uintptr_t)changed, 1, 0, changed, tp_tags[tp_side_last_slot(page, index)].tag);
+}
+
+/* --- allocate ------------------------------------------------------------------------------------------------- */
+
+static unsigned watch_class(const struct tp_checked_request *request)
+{
+    const struct tp_class_table *table = tp_tag_classes(request->slot);
+    size_t size = request->size + TP_WATCH_ZONE;
+    if (request->alignment > 16)
+        return tp_class_of_aligned(table, size, request->alignment);
+    return size <= TP_CLASS_MAX_SIZE ? tp_class_of(table, size) : TP_CLASS_LIMIT;
+}
+
+static void watch_describe(const struct tp_page *page, uint32_t index, const struct tp_checked_request *request)
+{
+    struct tp_watch *watch = &page->watch[index];
+    watch->size = (uint32_t)request->size;
+    watch->alloc_stack = request->stack;
+    watch->alloc_thread = page->heap->thread->kernel_id;
+    watch->free_stack = watch->free_thread = 0;
+    watch->face = (uint8_t)request->face;
+}
+
+static void *watch_finish(const struct tp_page *page, char *p, const struct tp_checked_request *request)
+{
+    uint32_t index = tp_page_index(page, p);
+    watch_describe(page, index, request);
+    if (request->zero)
+        memset(p, 0, request->size);
+    tp_checked_fill(p + request->size, p + page->block_size, watch_live_pattern(index));
+    tp_publish(&page->watch[index].life, (uint8_t)(page->watch[index].life + 1));
+    return p;
+}
+
+void *tp_watch_alloc(struct tp_thread *thread, const struct tp_checked_request *request)
+{
+    struct tp_page *page;
+    unsigned class = request->size <= TP_CLASS_MAX_SIZE ? watch_class(request) : TP_CLASS_LIMIT;
+    if (class == TP_CLASS_LIMIT || thread == NULL)
+        return NULL;
+    const struct tp_mixed_request mixed = {request->slot, request->account, class, tp_checked_bytes(request->size)};
+    void *block = tp_heap_alloc_watched(thread, &mixed, &page);
+    return block != NULL ? watch_finish(page, block, request) : NULL;
+}
+
+bool tp_watch_resize(struct tp_page *page, uint32_t index, void *p, size_t size)
+{
+    struct tp_watch *watch = &page->watch[index];
+    if (size + TP_WATCH_ZONE > page->block_size || tp_checked_bytes(size) != tp_checked_bytes(watch->size))
+        return false;
+    watch_check_behind(page, index, p);
+    watch->size = (uint32_t)size;
+    tp_checked_fill((char *)p + size, (char *)p + page->block_size, watch_live_pattern(index));
+    return true;
+}
+
+/* --- free ----------------------------------------------------------------------------------------------------- */
+
+void tp_watch_end(const struct tp_thread *thread, struct tp_page *page, uint32_t index, void *p,
+                  const struct tp_checked_free *how)
+{
+    struct tp_watch *watch = &page->watch[index];
+    tp_checked_stop_unless_match(watch->face, how->face, p, tp_side_last_slot(page, index));
+    watch_check_behind(page, index, p);
+    tp_publish(&watch->life, (uint8_t)(watch->life + 1));
+    watch->free_stack = how->stack;
+    watch->free_thread = tp_checked_thread(thread);
+    tp_checked_fill(p, (char *)p + watch_fill_bytes(page), watch_freed_pattern(index));
+}
+
+static struct tp_page *watch_page(const void *p)
+{
+    size_t unit = tp_unit_of(p);
+    return &tp_space.pages[unit - (tp_peek(&tp_space.owners[unit]) & TP_OWNER_BACK_MASK)];
+}
+
+/* On its page's list again, sooner or later. */
+static void watch_send_home(struct tp_thread *thread, struct tp_page *page, void *p)
+{
+    watch_check_freed(page, tp_page_index(page, p), p);
+    if (thread == NULL)
+        tp_mail_deliver(page, p);
+    else if (tp_peek(&page->owner) == thread->id)
+        tp_heap_put(page, p, p, 1);
+    else
+        tp_mail_send(thread, page, p);
+}
+
+static void *quarantine_take(struct tp_watch_quarantine *quarantine)
+{
+    void *p = quarantine->blocks[quarantine->first];
+    quarantine->first = (quarantine->first + 1) % WATCH_BLOCKS;
+    quarantine->count--;
+    quarantine->bytes -= watch_page(p)->block_size;
+    return p;
+}
+
+static void quarantine_put(struct tp_watch_quarantine *quarantine, const struct tp_page *page, void *p)
+{
+    quarantine->blocks[(quarantine->first + quarantine->count) % WATCH_BLOCKS] = p;
+    quarantine->count++;
+    quarantine->bytes += page->block_size;
+}
+
+/* --- threads -------------------------------------------------------------------------------------------------- */
+
+/* A thread ends: what it freed goes home. */
+static void watch_end_thread(struct tp_thread *thread)
+{
+    struct tp_watch_quarantine *quarantine = thread->quarantine;
+    if (quarantine == NULL)
+        return;
+    while (quarantine->count > 0) {
+        void *p = quarantine_take(quarantine);
+        watch_send_home(NULL, watch_page(p), p);
+    }
+    thread->quarantine = NULL;
+    tp_metadata_free(quarantine, sizeof(*quarantine));
+}
+
+/* A child of a fork: other threads' quarantines stay as they are for good, as their pages do. */
+static void watch_adopt(struct tp_thread *self)
+{
+}
+
+static struct tp_watch_quarantine *watch_quarantine(struct tp_thread *thread)
+{
+    static struct tp_thread_keeper keeper = {.end = watch_end_thread, .adopt = watch_adopt};
+    if (thread->quarantine != NULL)
+        return thread->quarantine;
+    tp_thread_add_keeper(&keeper);
+    return thread->quarantine = tp_metadata_alloc(sizeof(*thread->quarantine));
+}
+
+void tp_watch_detain(struct tp_thread *thread, struct tp_page *page, void *p)
+{
+    struct tp_watch_quarantine *quarantine = thread != NULL ? watch_quarantine(thread) : NULL;
+    if (quarantine == NULL) {
+        watch_send_home(thread, page, p);
+        return;
+    }
+    while (quarantine->count >= watch_blocks_most || (quarantine->count > 0 && quarantine->bytes >= WATCH_BYTES)) {
+        void *oldest = quarantine_take(quarantine);
+        watch_send_home(thread, watch_page(oldest), oldest);
+    }
+    quarantine_put(quarantine, page, p);
+}
+
+/* --- all of them ---------------------------------------------------------------------------------------------- */
+
+static void watch_check_quarantine(const struct tp_thread *thread)
+{
+    const struct tp_watch_quarantine *quarantine = tp_peek(&thread->quarantine);
+    for (uint32_t i = 0; quarantine != NULL && i < quarantine->count; i++) {
+        const char *p = quarantine->blocks[(quarantine->first + i) % WATCH_BLOCKS];
+        const struct tp_page *page = watch_page(p);
+        watch_check_freed(page, tp_page_index(page, p), p);
+    }
+}
+
+/*
+ * Other threads may be at work.  What looks changed is believed where it looks so twice, in one life of the block: its
+ * end and beginning change bytes as well.
+ */
+static void watch_check_live(const struct tp_page *page, uint32_t index)
+{
+    const struct tp_watch *watch = &page->watch[index];
+    const char *p = tp_page_block(page, index);
+    uint8_t life = __atomic_load_n(&watch->life, __ATOMIC_ACQUIRE);
+    if (life % 2 == 0 ||
+        tp_checked_find_change(p + watch->size, p + page->block_size, watch_live_pattern(index)) == NULL)
+        return;
+    tp_os_sleep_ms(1);
+    if (__atomic_load_n(&watch->life, __ATOMIC_ACQUIRE) == life)
+        watch_check_behind(page, index, p);
+}
+
+static void watch_check_page(const struct tp_page *page)
+{
+    for (uint32_t index = 0; index < page->carved; index++)
+        watch_check_live(page, index);
+}
+
+static void watch_check_region(unsigned region)
+{
+    size_t end = tp_span_watermark(region);
+    for (size_t unit = tp_span_region_first(region); unit < end; unit++) {
+        const struct tp_page *page = &tp_space.pages[unit];
+        if (page->state == TP_UNIT_BLOCKS && page->watched)
+            watch_check_page(page);
+    }
+}
+
+void tp_watch_check_all(void)
+{
+    const struct tp_thread *self = tp_gate_self->thread;
+    if (self != NULL)
+        watch_check_quarantine(self);
+    for (unsigned region = 0; region < TAGPOOL_SEGMENT_REGIONS; region++)
+        watch_check_region(region);
+}

@@ -98,7 +98,7 @@ static void *preload_move(void *old, const struct tp_block_info *info, size_t si
     if (block == NULL)
         return NULL;
     memcpy(block, old, tp_min(size, info->size));
-    tp_free_called(old, TAGPOOL_REPORT_MALLOC, call);
+    tp_free_called(old, TAGPOOL_REPORT_MALLOC, TP_SIZE_UNTOLD, call);
     return block;
 }
 
@@ -107,7 +107,7 @@ static TP_NOINLINE void *preload_realloc(void *old, size_t size, struct tp_call 
     if (old == NULL)
         return preload_alloc_slow(size, PRELOAD_ALIGNMENT, call, TAGPOOL_REPORT_MALLOC);
     if (size == 0) {
-        tp_free_called(old, TAGPOOL_REPORT_MALLOC, call);
+        tp_free_called(old, TAGPOOL_REPORT_MALLOC, TP_SIZE_UNTOLD, call);
         return NULL;
     }
     tp_thread_self();
@@ -209,15 +209,13 @@ void free_aligned_sized(void *block, size_t alignment, size_t size);
 
 EXPORT void free_sized(void *block, size_t size)
 {
-    (void)size;
-    tp_free(block, TAGPOOL_REPORT_MALLOC);
+    tp_free_sized(block, TAGPOOL_REPORT_MALLOC, size);
 }
 
 EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
 {
     (void)alignment;
-    (void)size;
-    tp_free(block, TAGPOOL_REPORT_MALLOC);
+    tp_free_sized(block, TAGPOOL_REPORT_MALLOC, size);
 }
 
 EXPORT size_t malloc_usable_size(void *block)

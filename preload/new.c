@@ -92,6 +92,13 @@ static TP_NOINLINE void *new_slow(size_t size, struct new_form form, struct tp_c
         tp_free(block, face);                                                                                          \
     }
 
+#define DELETE_SIZED(name, face, ...)                                                                                  \
+    EXPORT void name(void *block, size_t size, ##__VA_ARGS__);                                                         \
+    EXPORT void name(void *block, size_t size, ##__VA_ARGS__)                                                          \
+    {                                                                                                                  \
+        tp_free_sized(block, face, size);                                                                              \
+    }
+
 #define UNUSED __attribute__((unused))
 
 NEW(_Znwm, TAGPOOL_REPORT_NEW, NULL)
@@ -107,12 +114,12 @@ NEW_ALIGNED(_ZnamSt11align_val_tRKSt9nothrow_t, TAGPOOL_REPORT_NEW_ARRAY, "_Znam
 
 DELETE(_ZdlPv, TAGPOOL_REPORT_NEW)
 DELETE(_ZdaPv, TAGPOOL_REPORT_NEW_ARRAY)
-DELETE(_ZdlPvm, TAGPOOL_REPORT_NEW, size_t size UNUSED)
-DELETE(_ZdaPvm, TAGPOOL_REPORT_NEW_ARRAY, size_t size UNUSED)
+DELETE_SIZED(_ZdlPvm, TAGPOOL_REPORT_NEW)
+DELETE_SIZED(_ZdaPvm, TAGPOOL_REPORT_NEW_ARRAY)
 DELETE(_ZdlPvSt11align_val_t, TAGPOOL_REPORT_NEW, size_t alignment UNUSED)
 DELETE(_ZdaPvSt11align_val_t, TAGPOOL_REPORT_NEW_ARRAY, size_t alignment UNUSED)
-DELETE(_ZdlPvmSt11align_val_t, TAGPOOL_REPORT_NEW, size_t size UNUSED, size_t alignment UNUSED)
-DELETE(_ZdaPvmSt11align_val_t, TAGPOOL_REPORT_NEW_ARRAY, size_t size UNUSED, size_t alignment UNUSED)
+DELETE_SIZED(_ZdlPvmSt11align_val_t, TAGPOOL_REPORT_NEW, size_t alignment UNUSED)
+DELETE_SIZED(_ZdaPvmSt11align_val_t, TAGPOOL_REPORT_NEW_ARRAY, size_t alignment UNUSED)
 DELETE(_ZdlPvRKSt9nothrow_t, TAGPOOL_REPORT_NEW, const void *tag UNUSED)
 DELETE(_ZdaPvRKSt9nothrow_t, TAGPOOL_REPORT_NEW_ARRAY, const void *tag UNUSED)
 DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, TAGPOOL_REPORT_NEW, size_t alignment UNUSED, const void *tag UNUSED)

@@ -366,7 +366,7 @@ void *tp_block_move(struct tp_thread *thread, void *old, const struct tp_block_i
     if (block == NULL)
         return NULL;
     memcpy(block, old, tp_min(request->size, info->size));
-    tp_free_called(old, request->face, request->call);
+    tp_free_called(old, request->face, TP_SIZE_UNTOLD, request->call);
     return block;
 }
 
@@ -450,25 +450,22 @@ static void free_foreign(struct tp_thread *thread, struct tp_page *page, void *p
         tp_mail_send(thread, page, p);
 }
 
-static TP_NOINLINE void free_special(struct tp_thread *thread, void *p, enum tagpool_report_face face,
-                                     const struct tp_call *call)
+static TP_NOINLINE void free_checked(struct tp_thread *thread, void *p, const struct tp_checked_free *how)
 {
-    const struct tp_checked_free how = {face, tp_verify_free_stack(call)};
-    tp_special_free(thread, p, &how);
+    if (tp_special_owns(p))
+        tp_special_free(thread, p, how);
+    else
+        free_watched(thread, block_page(p), p, how);
 }
 
 /* No call on this way changes errno. */
-static void free_block(void *p, enum tagpool_report_face face, const struct tp_call *call)
+static void free_block(void *p, enum tagpool_report_face face, size_t size, const struct tp_call *call)
 {
     struct tp_thread *thread = tp_thread_self();
-    if (TP_UNLIKELY(tp_special_owns(p))) {
-        free_special(thread, p, face, call);
-        return;
-    }
-    struct tp_page *page = block_page_or_stop(p);
-    if (TP_UNLIKELY(page->watched)) {
-        const struct tp_checked_free how = {face, tp_verify_free_stack(call)};
-        free_watched(thread, page, p, &how);
+    struct tp_page *page = TP_LIKELY(!tp_special_owns(p)) ? block_page_or_stop(p) : NULL;
+    if (TP_UNLIKELY(page == NULL || page->watched)) {
+        const struct tp_checked_free how = {face, tp_verify_free_stack(call), size};
+        free_checked(thread, p, &how);
     } else if (page->state == TP_UNIT_LARGE)
         tp_large_free(page, p);
     else if (thread != NULL && tp_peek(&page->owner) == thread->id)
@@ -477,13 +474,13 @@ static void free_block(void *p, enum tagpool_report_face face, const struct tp_c
         free_foreign(thread, page, p);
 }
 
-void tp_free_called(void *block, enum tagpool_report_face face, struct tp_call call)
+void tp_free_called(void *block, enum tagpool_report_face face, size_t size, struct tp_call call)
 {
     if (block != NULL)
-        free_block(block, face, &call);
+        free_block(block, face, size, &call);
 }
 
 void tp_free_slow(void *block)
 {
-    tp_free_called(block, 0, (struct tp_call){0, 0});
+    tp_free_called(block, 0, TP_SIZE_UNTOLD, (struct tp_call){0, 0});
 }

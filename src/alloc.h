@@ -48,10 +48,10 @@ void *tp_alloc_known(uint64_t key, size_t size);
 void *tp_alloc_huge(uint32_t slot, size_t size, bool *is_huge);
 
 /*
- * Free a block the fast path did not take, NULL included; by which function, and who called it.  Keeps errno.  Stops on
- * what is not a live block.
+ * Free a block the fast path did not take, NULL included; by which function, what size it was told, and who called it.
+ * Keeps errno.  Stops on what is not a live block.
  */
-void tp_free_called(void *block, enum tagpool_report_face face, struct tp_call call);
+void tp_free_called(void *block, enum tagpool_report_face face, size_t size, struct tp_call call);
 
 /* The same of the engine's own. */
 void tp_free_slow(void *block);

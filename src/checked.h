@@ -24,6 +24,7 @@ struct tp_checked_request {
 struct tp_checked_free {
     enum tagpool_report_face face; /* 0: the engine itself */
     uint32_t stack;
+    size_t size; /* what the function was told, or TP_SIZE_UNTOLD */
 };
 
 /* Bytes that a checked block counts for: what it takes where it lies is the verifier's. */
@@ -38,33 +39,9 @@ TP_INLINE uint32_t tp_checked_thread(const struct tp_thread *thread)
     return thread != NULL ? thread->kernel_id : 0;
 }
 
-/* The words that a report uses for faces. */
-TP_INLINE uint32_t tp_checked_face_tag(unsigned face)
-{
-    static const char names[5][5] = {"????", "MALL", "NEW ", "NEW[", "POOL"};
-    uint32_t tag;
-    __builtin_memcpy(&tag, names[face < 5 ? face : 0], sizeof(tag));
-    return tag;
-}
-
-/*
- * Whether a block of one function may be freed by another.  Blocks of the API and of malloc may change hands; what new
- * made, in one of its two forms, may not.
- */
-TP_INLINE bool tp_checked_faces_match(unsigned made_by, unsigned freed_by)
-{
-    bool is_new = made_by == TAGPOOL_REPORT_NEW || made_by == TAGPOOL_REPORT_NEW_ARRAY;
-    bool is_delete = freed_by == TAGPOOL_REPORT_NEW || freed_by == TAGPOOL_REPORT_NEW_ARRAY;
-    return made_by == freed_by || made_by == 0 || freed_by == 0 || (!is_new && !is_delete);
-}
-
-/* A stop where they do not. */
-TP_INLINE void tp_checked_stop_unless_match(unsigned made_by, unsigned freed_by, const void *p, uint32_t slot)
-{
-    if (TP_UNLIKELY(!tp_checked_faces_match(made_by, freed_by)))
-        tp_stop(TP_CALLER_WRONG_FACE, (uintptr_t)p, tp_checked_face_tag(made_by), tp_checked_face_tag(freed_by), p,
-                tp_tags[slot].tag);
-}
+/* A stop where the block p, as it was made, is not what it is freed as. */
+void tp_checked_stop_unless_match(const void *p, uint32_t slot, size_t size, unsigned made_by,
+                                  const struct tp_checked_free *how);
 
 /* Bytes that the program has no business with. */
 void tp_checked_fill(char *from, const char *to, uint8_t pattern);

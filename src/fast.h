@@ -29,23 +29,28 @@ TP_INLINE void *tp_alloc_fast(uint64_t key, enum tp_table_id table, size_t size)
     return block;
 }
 
-/* `face`: the function called, for the verifier. */
-TP_INLINE void tp_free(void *block, enum tagpool_report_face face)
+/* For the verifier: `face` is the function called, `size` what it was given for the block's, or TP_SIZE_UNTOLD. */
+TP_INLINE void tp_free_sized(void *block, enum tagpool_report_face face, size_t size)
 {
     size_t unit = tp_unit_of(block);
     if (TP_UNLIKELY(unit >= tp_space.unit_count)) {
-        tp_free_called(block, face, TP_CALL_HERE());
+        tp_free_called(block, face, size, TP_CALL_HERE());
         return;
     }
     uint64_t back = tp_peek(&tp_space.owners[unit]) ^ tp_gate_self->id;
     if (TP_UNLIKELY(back > TP_OWNER_BACK_MASK)) {
-        tp_free_called(block, face, TP_CALL_HERE());
+        tp_free_called(block, face, size, TP_CALL_HERE());
         return;
     }
     struct tp_page *page = &tp_space.pages[unit - back];
     tp_page_count_free(page);
     if (TP_UNLIKELY(tp_page_push(page, block)))
         tp_heap_woken(page);
+}
+
+TP_INLINE void tp_free(void *block, enum tagpool_report_face face)
+{
+    tp_free_sized(block, face, TP_SIZE_UNTOLD);
 }
 
 #endif

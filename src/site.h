@@ -73,6 +73,9 @@ struct tp_call {
     uintptr_t sp;
 };
 
+/* In place of a size that a function was not given. */
+#define TP_SIZE_UNTOLD SIZE_MAX
+
 /*
  * The slot a call counts for; `thread` may be NULL.  Enters what it finds into the gate's table, so that the next such
  * call finds a heap there.

@@ -517,7 +517,7 @@ void tp_special_free(struct tp_thread *thread, void *p, const struct tp_checked_
 {
     struct tp_special *special = special_find(p);
     if (special != NULL && tp_peek(&special->state) == TP_SPECIAL_LIVE && special->block == p) {
-        tp_checked_stop_unless_match(special->face, how->face, p, special->slot);
+        tp_checked_stop_unless_match(p, special->slot, special->size, special->face, how);
         special_check(special);
     }
     special_end(special, p);

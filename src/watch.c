@@ -123,7 +123,7 @@ void tp_watch_end(const struct tp_thread *thread, struct tp_page *page, uint32_t
                   const struct tp_checked_free *how)
 {
     struct tp_watch *watch = &page->watch[index];
-    tp_checked_stop_unless_match(watch->face, how->face, p, tp_side_last_slot(page, index));
+    tp_checked_stop_unless_match(p, tp_side_last_slot(page, index), watch->size, watch->face, how);
     watch_check_behind(page, index, p);
     tp_publish(&watch->life, (uint8_t)(watch->life + 1));
     watch->free_stack = how->stack;

@@ -15,8 +15,12 @@
 /* Calls between two looks at the clock. */
 #define SPAN_CALLS_A_TICK 8
 
-/* Units that the watermark moves by: how often a growing heap makes a system call. */
+/*
+ * Units that the watermark moves by: how often a growing heap makes a system call.  A small one doubles, from
+ * SPAN_STEP_FIRST on: what a program writes far behind its blocks is then not far from where nothing is.
+ */
 #define SPAN_STEP 64
+#define SPAN_STEP_FIRST 8
 
 enum { SPAN_CLEAN, SPAN_DIRTY, SPAN_STATES };
 
@@ -238,11 +242,20 @@ static void span_count_metadata(size_t units)
     tp_metadata_count(units * each);
 }
 
+static size_t span_step(size_t units)
+{
+    size_t step = SPAN_STEP_FIRST;
+    while (step < units && step < SPAN_STEP)
+        step *= 2;
+    return step;
+}
+
 static int span_commit(struct span_region *region, size_t limit)
 {
     if (limit <= region->committed)
         return 0;
-    limit = tp_min(tp_round_up(limit, SPAN_STEP), region->limit);
+    size_t wanted = limit - region->first;
+    limit = tp_min(region->first + tp_round_up(wanted, span_step(wanted)), region->limit);
     size_t units = limit - region->first;
     int error = tp_segment_rows_ready((unsigned)(region - span_regions), region->committed, limit);
     if (error == 0)

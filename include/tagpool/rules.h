@@ -79,7 +79,7 @@
       "allocated by: MALL, NEW, NEW[ or POOL", "freed by: the same words",                                             \
       "A block was freed by a function that does not belong to the one that allocated it",                             \
       "free goes with malloc, delete with new, delete[] with new[], tagpool_free with tagpool_alloc.")                 \
-    X(CALLER_WRONG_SIZE, SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION, 4, 0x21, "address freed", "size given",               \
+    X(CALLER_WRONG_SIZE, SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION, 4, 0x21, "address freed", "size given",              \
       "size asked for",                                                                                                \
       "0x21: bad size",                                                                                                \
       "A block was freed as one of another size than it was allocated with",                                           \

@@ -19,6 +19,7 @@ enum tp_lock_rank {
     TP_LOCK_THREADS,   /* thread records */
     TP_LOCK_LIMITS,    /* limits, and what is allocated near one */
     TP_LOCK_ORPHANS,   /* pages whose thread ended, and calls of threads that are ending */
+    TP_LOCK_VERIFY,    /* rules of the verifier that come into force */
     TP_LOCK_TAGS,      /* slots, modules, sites; folds into a slot */
     TP_LOCK_SPECIAL,   /* special pool: runs and quarantine */
     TP_LOCK_SPANS,     /* free runs of units, watermarks */

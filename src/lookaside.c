@@ -13,6 +13,7 @@
 
 #include "account.h"
 #include "depth.h"
+#include "fast.h"
 #include "limit.h"
 #include "lock.h"
 #include "magazine.h"
@@ -59,7 +60,7 @@ void *tagpool_lookaside_alloc_slow(tagpool_lookaside_t *list)
         lookaside_count_alloc(thread, list->slot, 0);
         return block;
     }
-    block = tp_store_make(state, thread);
+    block = tp_store_make(state, thread, TP_CALL_HERE());
     if (block != NULL)
         lookaside_count_alloc(thread, list->slot, state->options.size);
     return block;
@@ -213,9 +214,9 @@ int tagpool_lookaside_init(tagpool_lookaside_t *list, const tagpool_lookaside_op
     tp_start_may_publish();
     tp_thread_self();
     struct tp_lookaside *state = tp_metadata_alloc(sizeof(*state));
-    list->slot = state != NULL ? tp_tag_take_lookaside(options->tag, tp_pool_layout(options->kind),
-                                                       (uint32_t)options->size)
-                               : TAGPOOL_SEGMENT_NO_SLOT;
+    list->slot = state != NULL
+                     ? tp_tag_take_lookaside(options->tag, tp_pool_layout(options->kind), (uint32_t)options->size)
+                     : TAGPOOL_SEGMENT_NO_SLOT;
     if (list->slot == TAGPOOL_SEGMENT_NO_SLOT) {
         if (state != NULL)
             tp_metadata_free(state, sizeof(*state));

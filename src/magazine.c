@@ -175,7 +175,10 @@ struct tp_magazine *tp_magazine_ready(struct tp_thread *thread, struct tp_lookas
     magazine->hand.epoch = tp_peek(&tp_segment_control->epoch);
     tp_magazine_follow_flush(magazine, state);
     tp_depth_tick(state, ++magazine->slow_calls);
-    uint32_t limit = (uint32_t)tp_min(tp_peek(&state->depth) / MAGAZINE_SHARE, TP_MAGAZINE_BLOCKS);
+    /* What the verifier is to see is not kept from it. */
+    uint32_t limit = tp_tag_is_concerned(state->block_slot)
+                         ? 0
+                         : (uint32_t)tp_min(tp_peek(&state->depth) / MAGAZINE_SHARE, TP_MAGAZINE_BLOCKS);
     if (magazine->hand.count > limit)
         magazine_spill(magazine, state, magazine->hand.count - limit);
     magazine->hand.limit = limit;

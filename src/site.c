@@ -14,6 +14,7 @@
 #define SITE_WALK_MAX 32
 
 bool tp_site_by_address;
+void (*tp_site_switched)(uint64_t epoch);
 
 /* Libraries that act for their callers, by the beginning of their file names.  The list ends by NULL. */
 #define SITE_THROUGH_MAX 32
@@ -43,6 +44,8 @@ static void site_check_epoch(struct tp_gate *gate)
     tp_gate_clear(gate);
     tp_poke(&gate->epoch, epoch);
     tp_limit_follow_control(epoch);
+    if (tp_site_switched != NULL)
+        tp_site_switched(epoch);
 }
 
 static void site_enter_slot(struct tp_thread *thread, uint64_t key, uint32_t slot)

@@ -88,6 +88,9 @@ uint32_t tp_site_slot_of_handle(struct tp_thread *thread, uint32_t slot);
 struct dl_find_object;
 const char *tp_site_library_name(const struct dl_find_object *object);
 
+/* What stands above is told when a thread sees another epoch, before it looks anything up; or NULL. */
+extern void (*tp_site_switched)(uint64_t epoch);
+
 /* Read TAGPOOL_TAGS and TAGPOOL_THROUGH. */
 void tp_site_init(void);
 

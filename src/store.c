@@ -23,12 +23,14 @@ void tp_store_unpin(struct tp_lookaside *state)
 
 /* --- blocks from the pool and back ---------------------------------------------------------------------------- */
 
-static void *store_from_pool(struct tp_lookaside *state, struct tp_thread *thread)
+static void *store_from_pool(struct tp_lookaside *state, struct tp_thread *thread, struct tp_call call)
 {
     const tagpool_lookaside_options_t *options = &state->options;
     if (options->alloc != NULL)
         return options->alloc(state->list, options->size, options->tag);
-    return tp_alloc(thread, state->block_slot, options->size, 16);
+    const struct tp_alloc_request request = {
+        .slot = state->block_slot, .size = options->size, .alignment = 16, .call = call};
+    return tp_alloc_requested(thread, &request);
 }
 
 static void store_to_pool(struct tp_lookaside *state, void *block)
@@ -49,9 +51,9 @@ static bool store_construct(struct tp_lookaside *state, void *block)
     return false;
 }
 
-void *tp_store_make(struct tp_lookaside *state, struct tp_thread *thread)
+void *tp_store_make(struct tp_lookaside *state, struct tp_thread *thread, struct tp_call call)
 {
-    void *block = store_from_pool(state, thread);
+    void *block = store_from_pool(state, thread, call);
     if (block == NULL || !store_construct(state, block))
         return NULL;
     __atomic_fetch_add(&state->made, 1, __ATOMIC_RELAXED);
@@ -80,7 +82,7 @@ void tp_store_return(struct tp_lookaside *state, void *const *blocks, uint32_t c
 
 uint32_t tp_store_take(struct tp_lookaside *state, void **blocks, uint32_t most)
 {
-    if (tp_peek(&state->count) == 0)
+    if (tp_peek(&state->count) == 0 || tp_tag_is_concerned(state->block_slot))
         return 0;
     tp_lock(TP_LOCK_LOOKASIDE);
     uint32_t count = (uint32_t)tp_min(state->count, most);
@@ -92,7 +94,7 @@ uint32_t tp_store_take(struct tp_lookaside *state, void **blocks, uint32_t most)
 
 uint32_t tp_store_put(struct tp_lookaside *state, void *const *blocks, uint32_t count)
 {
-    if (tp_peek(&state->count) >= tp_peek(&state->depth))
+    if (tp_peek(&state->count) >= tp_peek(&state->depth) || tp_tag_is_concerned(state->block_slot))
         return count;
     tp_lock(TP_LOCK_LOOKASIDE);
     uint32_t room = state->depth > state->count ? state->depth - state->count : 0;

@@ -11,7 +11,7 @@
 #ifndef TP_STORE_H
 #define TP_STORE_H
 
-#include "thread.h"
+#include "site.h"
 
 #include <tagpool/lookaside.h>
 
@@ -41,8 +41,8 @@ extern struct tp_lookaside *tp_store_lists;
 void tp_store_pin(struct tp_lookaside *state);
 void tp_store_unpin(struct tp_lookaside *state);
 
-/* A block from the pool, constructed; NULL with errno. */
-void *tp_store_make(struct tp_lookaside *state, struct tp_thread *thread);
+/* A block from the pool for a caller, constructed; NULL with errno. */
+void *tp_store_make(struct tp_lookaside *state, struct tp_thread *thread, struct tp_call call);
 
 /* Destruct blocks and give them back to the pool. */
 void tp_store_return(struct tp_lookaside *state, void *const *blocks, uint32_t count);

@@ -1,6 +1,7 @@
 #include "verify.h"
 #include "budget.h"
 #include "inject.h"
+#include "lock.h"
 #include "os.h"
 #include "settings.h"
 #include "special.h"
@@ -10,7 +11,16 @@
 
 #include <string.h>
 
-static struct tp_settings verify_settings;
+/* In force now: one of two sets. */
+struct verify_rules {
+    uint32_t count;
+    struct tagpool_segment_rule rows[TAGPOOL_SEGMENT_RULES];
+};
+static struct verify_rules verify_sets[2];
+static struct verify_rules *verify_rules = &verify_sets[0];
+static uint64_t verify_epoch;
+static uint32_t verify_version;
+
 static struct tp_inject verify_injects[TAGPOOL_SEGMENT_RULES];
 static struct tagpool_report_counters verify_counters;
 
@@ -39,9 +49,10 @@ static bool verify_matches(const struct tagpool_segment_rule *rule, uint32_t slo
 
 static void verify_note_slot(uint32_t slot)
 {
+    const struct verify_rules *set = tp_peek(&verify_rules);
     uint16_t rules = 0;
-    for (uint32_t i = 0; i < verify_settings.count; i++)
-        if (verify_matches(&verify_settings.rules[i], slot))
+    for (uint32_t i = 0; i < set->count; i++)
+        if (verify_matches(&set->rows[i], slot))
             rules |= (uint16_t)(1u << i);
     tp_poke(&tp_tag_rules[slot], rules);
 }
@@ -62,7 +73,7 @@ static bool verify_wants_special(const struct tagpool_segment_rule *rule, size_t
 
 static void verify_follow_rule(uint32_t i, size_t size, const struct tp_call *call, struct tp_verify_plan *plan)
 {
-    const struct tagpool_segment_rule *rule = &verify_settings.rules[i];
+    const struct tagpool_segment_rule *rule = &tp_peek(&verify_rules)->rows[i];
     if (!verify_fits(rule, size))
         return;
     if ((rule->flags & TAGPOOL_SEGMENT_RULE_FAIL) != 0)
@@ -106,32 +117,79 @@ void tp_verify_note_made(enum tp_treatment treatment)
     verify_count(treatment == TP_TREAT_SPECIAL ? &verify_counters.allocs_special : &verify_counters.allocs_watched);
 }
 
-/* --- the life of the verifier --------------------------------------------------------------------------------- */
+/* --- rules that come into force ------------------------------------------------------------------------------- */
+
+/* The tags that there are; those that come later are told of. */
+static void verify_note_all(void)
+{
+    for (uint32_t slot = TP_SLOT_OVERFLOW; slot < tp_tag_count(); slot++)
+        if (tp_tags[slot].tag != 0 && tp_tags[slot].face != TAGPOOL_SEGMENT_LOOKASIDE)
+            verify_note_slot(slot);
+}
 
 static void verify_begin(void)
 {
-    tp_special_configure(verify_settings.guards, verify_settings.quarantine);
-    for (uint32_t i = 0; i < verify_settings.count; i++)
+    for (uint32_t i = 0; i < verify_rules->count; i++)
         tp_inject_begin(&verify_injects[i]);
-    tp_tag_made = verify_note_slot;
+    if (verify_rules->count == 0)
+        return;
     tp_stop_tell = tp_tell_stop;
     tp_trap_install();
     tp_poke(&tp_tag_rules_on, 1);
 }
 
+/* What a tool wrote is not trusted: texts end, and there are no more rules than there is room for. */
+static void verify_read_control(struct verify_rules *rules)
+{
+    struct tagpool_segment_control control = *tp_segment_control;
+    verify_version = control.rules_version;
+    rules->count = (uint32_t)tp_min(control.rules_count, TAGPOOL_SEGMENT_RULES);
+    memcpy(rules->rows, control.rules, sizeof(rules->rows));
+    for (uint32_t i = 0; i < rules->count; i++) {
+        rules->rows[i].pattern[sizeof(rules->rows[i].pattern) - 1] = '\0';
+        rules->rows[i].site[sizeof(rules->rows[i].site) - 1] = '\0';
+    }
+}
+
+/* Who reads the old rules meanwhile reads them to the end: two sets take turns. */
+static void verify_follow_control(uint64_t epoch)
+{
+    if (tp_peek(&verify_epoch) == epoch)
+        return;
+    tp_lock(TP_LOCK_VERIFY);
+    if (tp_peek(&tp_segment_control->rules_version) != verify_version) {
+        struct verify_rules *next = verify_rules == &verify_sets[0] ? &verify_sets[1] : &verify_sets[0];
+        verify_read_control(next);
+        tp_publish(&verify_rules, next);
+        verify_begin();
+        verify_note_all();
+    }
+    tp_poke(&verify_epoch, epoch);
+    tp_unlock(TP_LOCK_VERIFY);
+}
+
+/* What is in force from the start stands where tools look, and change it. */
+static void verify_show(void)
+{
+    struct tagpool_segment_control *control = (struct tagpool_segment_control *)(uintptr_t)tp_segment_control;
+    memcpy(control->rules, verify_rules->rows, sizeof(control->rules));
+    control->rules_count = verify_rules->count;
+}
+
 void tp_verify_init(void)
 {
     const char *words = tp_os_environment("TAGPOOL_VERIFY");
+    tp_tag_made = verify_note_slot;
+    tp_site_switched = verify_follow_control;
     if (words == NULL)
         return;
-    tp_settings_read(&verify_settings, words);
-    if (verify_settings.count != 0)
-        verify_begin();
-}
-
-void tp_verify_counters(struct tagpool_report_counters *counters)
-{
-    memcpy(counters, &verify_counters, sizeof(*counters));
+    struct tp_settings settings = {.guards = TP_GUARD_NONE};
+    tp_settings_read(&settings, words);
+    memcpy(verify_rules->rows, settings.rules, sizeof(verify_rules->rows));
+    verify_rules->count = settings.count;
+    tp_special_configure(settings.guards, settings.quarantine);
+    verify_show();
+    verify_begin();
 }
 
 void tp_verify_end(void)

@@ -40,7 +40,4 @@ void tp_verify_note_made(enum tp_treatment treatment);
 /* The program ends by itself: what is still out is looked at. */
 void tp_verify_end(void);
 
-/* What the verifier has done. */
-void tp_verify_counters(struct tagpool_report_counters *counters);
-
 #endif

@@ -6,6 +6,7 @@
 
 #include "fork.h"
 #include "start.h"
+#include "walk.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -53,5 +54,6 @@ EXPORT int dlclose(void *handle)
     int (*close_library)(void *) = (int (*)(void *))(uintptr_t)process_next("dlclose", &next);
     int result = close_library(handle);
     tp_site_forget_all();
+    tp_walk_forget_rules();
     return result;
 }

@@ -65,10 +65,12 @@ static struct tp_checked_request alloc_checked(const struct alloc_step *step)
         .size = request->size,
         .alignment = request->alignment,
         .face = request->face,
-        .stack = step->plan.stack,
+        .call = &request->call,
+        .trace = step->plan.trace,
         .zero = (request->flags & TP_ALLOC_ZERO) != 0,
         .under = step->plan.under,
         .exact = step->plan.exact,
+        .bare = step->plan.treatment == TP_TREAT_TRACK,
     };
 }
 
@@ -464,7 +466,7 @@ static void free_block(void *p, enum tagpool_report_face face, size_t size, cons
     struct tp_thread *thread = tp_thread_self();
     struct tp_page *page = TP_LIKELY(!tp_special_owns(p)) ? block_page_or_stop(p) : NULL;
     if (TP_UNLIKELY(page == NULL || page->watched)) {
-        const struct tp_checked_free how = {face, tp_verify_free_stack(call), size};
+        const struct tp_checked_free how = {face, call, size};
         free_checked(thread, p, &how);
     } else if (page->state == TP_UNIT_LARGE)
         tp_large_free(page, p);

@@ -28,7 +28,7 @@ static void blame_watched(struct tp_blame *blame, const struct tp_page *page, ui
     const struct tp_watch *watch = &page->watch[index];
     blame->keeper = TAGPOOL_REPORT_WATCHED;
     blame->size = watch->size;
-    blame->face = watch->face;
+    blame->face = watch->face & (uint8_t)~0x80u;
     blame->alloc_stack = watch->alloc_stack;
     blame->free_stack = watch->free_stack;
     blame->alloc_thread = watch->alloc_thread;

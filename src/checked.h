@@ -5,6 +5,7 @@
 #define TP_CHECKED_H
 
 #include "site.h"
+#include "trace.h"
 
 #include <tagpool/report.h>
 
@@ -14,8 +15,10 @@ struct tp_checked_request {
     size_t size;
     size_t alignment; /* a power of two */
     enum tagpool_report_face face;
-    uint32_t stack; /* number of the call's stack (stack.h), or 0 */
+    const struct tp_call *call;
+    enum tp_trace_level trace;
     bool zero;
+    bool bare;  /* watched pages: remember who allocated, and check nothing */
     bool under; /* special pool: the block begins where its page does, so that underruns are stopped */
     bool exact; /* special pool: the block ends where its page does, aligned or not */
 };
@@ -23,7 +26,7 @@ struct tp_checked_request {
 /* A checked block is freed: by which function, who called it. */
 struct tp_checked_free {
     enum tagpool_report_face face; /* 0: the engine itself */
-    uint32_t stack;
+    const struct tp_call *call;
     size_t size; /* what the function was told, or TP_SIZE_UNTOLD */
 };
 

@@ -38,6 +38,9 @@ void tp_os_no_huge_pages(void *addr, size_t size);
 /* Put the memory of whole huge pages into huge pages, now; each must have an OS page behind it already. */
 int tp_os_collapse(void *addr, size_t size);
 
+/* Whether the word at this address, a multiple of its size, can be read: of a page it is true for all or none. */
+bool tp_os_is_readable(uintptr_t address);
+
 /*
  * The physical frames of `count` OS pages: 0 for one that is not in RAM, and for all where the system keeps them to
  * itself.
@@ -127,6 +130,15 @@ uint32_t tp_os_user_id(void);
 uint64_t tp_os_pid_namespace(void); /* its inode; 0 without /proc */
 bool tp_os_thread_exists(uint32_t thread_id);
 size_t tp_os_thread_count(void); /* of this process; 0 without /proc */
+
+/* What a signal interrupted, from the ucontext_t of its handler. */
+struct tp_registers {
+    uintptr_t pc;
+    uintptr_t sp;
+    uintptr_t fp;
+    bool is_write; /* a fault: by a store; where the machine does not tell, false */
+};
+void tp_os_registers(const void *context, struct tp_registers *registers);
 
 /* As sigaction, whoever has replaced that. */
 struct sigaction;

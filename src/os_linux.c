@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -378,6 +379,15 @@ void tp_os_write_stderr(const char *text, size_t length)
     }
 }
 
+/*
+ * The kernel reads the mask of signals before it looks at what to do with it, and this is nothing it could do.  Unlike
+ * process_vm_readv, no sandbox forbids it, and unlike a write to a pipe it needs no descriptor.
+ */
+bool tp_os_is_readable(uintptr_t address)
+{
+    return os_call(SYS_rt_sigprocmask, -1, (long)address, 0, sizeof(uint64_t), 0, 0) == -EINVAL;
+}
+
 static int os_read_page_map(int fd, uintptr_t page, size_t count, uint64_t *entries)
 {
     size_t size = count * sizeof(entries[0]);
@@ -437,6 +447,29 @@ uint64_t tp_os_realtime_ns(void)
 uint64_t tp_os_boottime_ns(void)
 {
     return os_clock_ns(CLOCK_BOOTTIME);
+}
+
+#if defined(__x86_64__)
+static void os_read_registers(const mcontext_t *machine, struct tp_registers *registers)
+{
+    registers->pc = (uintptr_t)machine->gregs[REG_RIP];
+    registers->sp = (uintptr_t)machine->gregs[REG_RSP];
+    registers->fp = (uintptr_t)machine->gregs[REG_RBP];
+    registers->is_write = (machine->gregs[REG_ERR] & 2) != 0;
+}
+#else
+static void os_read_registers(const mcontext_t *machine, struct tp_registers *registers)
+{
+    registers->pc = machine->pc;
+    registers->sp = machine->sp;
+    registers->fp = machine->regs[29];
+    registers->is_write = false;
+}
+#endif
+
+void tp_os_registers(const void *context, struct tp_registers *registers)
+{
+    os_read_registers(&((const ucontext_t *)context)->uc_mcontext, registers);
 }
 
 /* The C library's own name, for the kernel wants what only it knows: how to return from a handler. */

@@ -128,6 +128,13 @@ static enum tp_guard_kind guard_named(struct word value)
     return word_is(value, "protect") ? TP_GUARD_PROTECT : TP_GUARD_NONE;
 }
 
+static uint32_t track_named(struct word value)
+{
+    if (word_is(value, "site"))
+        return TAGPOOL_SEGMENT_RULE_TRACK_SITE;
+    return word_is(value, "full") ? TAGPOOL_SEGMENT_RULE_TRACK_FULL : TAGPOOL_SEGMENT_RULE_TRACK;
+}
+
 static void read_word(struct reading *reading, struct word word)
 {
     struct word value;
@@ -148,7 +155,9 @@ static void read_word(struct reading *reading, struct word word)
     else if (word_is(word, "exact"))
         reading->rule.flags |= TAGPOOL_SEGMENT_RULE_EXACT;
     else if (word_is(word, "track"))
-        reading->rule.flags |= TAGPOOL_SEGMENT_RULE_TRACK | TAGPOOL_SEGMENT_RULE_WATCH;
+        reading->rule.flags |= TAGPOOL_SEGMENT_RULE_TRACK;
+    else if (word_takes(word, "track=", &value))
+        reading->rule.flags |= track_named(value);
     else if (word_is(word, "leaks") || word_takes(word, "leaks=", &value))
         reading->settings->leaks = true;
     else if (word_is(word, "harden"))
@@ -161,7 +170,7 @@ static void settings_finish(struct reading *reading)
     struct tagpool_segment_rule *rule = &reading->rule;
     struct word pattern;
     if (reading->settings->leaks)
-        rule->flags |= TAGPOOL_SEGMENT_RULE_TRACK | TAGPOOL_SEGMENT_RULE_WATCH;
+        rule->flags |= TAGPOOL_SEGMENT_RULE_TRACK;
     if (rule->flags == 0)
         return;
     if (reading->tags.length == 0)

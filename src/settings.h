@@ -1,7 +1,7 @@
 /*
  * Settings of the verifier, as words: "special=auto tags=Conn,Req* sizes=100-200 track quarantine=4096".
  *
- *   special=auto|all|sample:N      ends=over|under|mixed       exact      track
+ *   special=auto|all|sample:N      ends=over|under|mixed       exact      track=site|stacks|full
  *   tags=PATTERN,...               sizes=A-B                   harden     leaks
  *   guard=madvise|userfault|protect                            quarantine=N
  *   fail=probability:N,tag:PATTERN,site:PATTERN,nth:N,after:MS

@@ -1,5 +1,4 @@
 #include "site.h"
-#include "frame.h"
 #include "limit.h"
 #include "os.h"
 #include "tag.h"
@@ -152,8 +151,8 @@ static struct tp_frame_rule site_rule_at(struct tp_thread *thread, uintptr_t pc)
 static bool site_step(struct tp_thread *thread, const struct tp_call *call, struct tp_frame *frame)
 {
     struct tp_frame_rule rule = site_rule_at(thread, frame->pc);
-    if (rule.base == TP_FRAME_FROM_FP && !frame->fp_known)
-        frame->fp_known = tp_frame_recover_fp(call->pc, call->sp, &frame->fp);
+    if ((rule.base == TP_FRAME_FROM_FP || rule.base == TP_FRAME_FROM_SLOT) && !frame->fp_known)
+        frame->fp_known = tp_frame_recover_fp(call, tp_frame_rule_at, &frame->fp);
     return tp_frame_step(frame, rule);
 }
 

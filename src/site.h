@@ -17,6 +17,7 @@
 #ifndef TP_SITE_H
 #define TP_SITE_H
 
+#include "frame.h"
 #include "heap.h"
 #include "segment.h"
 #include "thread.h"
@@ -66,12 +67,6 @@ TP_INLINE struct tp_site_entry *tp_site_find(struct tp_gate *gate, uint64_t key)
         return &set[0];
     return set[1].key == key ? &set[1] : NULL;
 }
-
-/* A call into the malloc family: its return address, and the stack pointer after the return. */
-struct tp_call {
-    uintptr_t pc;
-    uintptr_t sp;
-};
 
 /* In place of a size that a function was not given. */
 #define TP_SIZE_UNTOLD SIZE_MAX

@@ -338,7 +338,7 @@ static void special_describe(struct tp_special *special, const struct tp_checked
     special->account = (uint16_t)request->account;
     special->face = (uint8_t)request->face;
     special->pattern = (uint8_t)(0x80 | (special_index(special) * 37 & 0x7f));
-    special->alloc_stack = request->stack;
+    special->alloc_stack = tp_trace_take(request->call, request->trace);
     special->alloc_thread = thread;
     special->free_stack = special->free_thread = 0;
 }
@@ -521,7 +521,7 @@ void tp_special_free(struct tp_thread *thread, void *p, const struct tp_checked_
         special_check(special);
     }
     special_end(special, p);
-    special->free_stack = how->stack;
+    special->free_stack = tp_trace_take(how->call, TP_TRACE_DEEP);
     special->free_thread = tp_checked_thread(thread);
     special_keep(special);
     special_close(special);

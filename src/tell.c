@@ -60,15 +60,24 @@ static void tell_add_numbered_stack(struct tp_record *record, enum tagpool_repor
         tp_record_add_stack(record, role, frames, count, false);
 }
 
-static void tell_add_here(struct tp_record *record, const struct tp_violation *violation)
+/* Where the program was: at the instruction that a signal stopped, or in the call that was found wrong. */
+static unsigned tell_frames(const struct tp_violation *violation, uintptr_t *frames)
+{
+    const struct tp_call call = {(uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_dwarf_cfa()};
+    struct tp_registers at;
+    if (violation->context == NULL)
+        return tp_stack_capture(&call, frames, TAGPOOL_REPORT_FRAMES);
+    tp_os_registers(violation->context, &at);
+    return tp_stack_capture_at(at.pc, at.sp, at.fp, frames, TAGPOOL_REPORT_FRAMES);
+}
+
+static TP_NOINLINE void tell_add_here(struct tp_record *record, const struct tp_violation *violation)
 {
     uintptr_t frames[TAGPOOL_REPORT_FRAMES];
-    const struct tp_call call = {(uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_dwarf_cfa()};
-    unsigned count = violation->context != NULL
-                         ? tp_stack_capture_context(violation->context, frames, TAGPOOL_REPORT_FRAMES)
-                         : tp_stack_capture(&call, frames, TAGPOOL_REPORT_FRAMES);
-    unsigned own = violation->context != NULL ? 0 : tp_record_own_frames(frames, count);
-    tp_record_add_stack(record, TAGPOOL_REPORT_STACK_HERE, frames + own, count - own, violation->context != NULL);
+    bool exact = violation->context != NULL;
+    unsigned count = tell_frames(violation, frames);
+    unsigned own = exact ? 0 : tp_record_own_frames(frames, count);
+    tp_record_add_stack(record, TAGPOOL_REPORT_STACK_HERE, frames + own, count - own, exact);
 }
 
 /* As far as it may be read. */

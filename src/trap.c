@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 /* The program's own. */
@@ -73,23 +72,15 @@ static void trap_pass_on(int number, siginfo_t *info, void *context)
 
 /* --- what is -------------------------------------------------------------------------------------------------- */
 
-#if defined(__x86_64__)
-#define TRAP_IS_WRITE(context) (((context)->uc_mcontext.gregs[REG_ERR] & 2) != 0)
-#define TRAP_PC(context) ((uintptr_t)(context)->uc_mcontext.gregs[REG_RIP])
-#else
-/* The syndrome register is not at a fixed place: a read is the better guess. */
-#define TRAP_IS_WRITE(context) false
-#define TRAP_PC(context) ((uintptr_t)(context)->uc_mcontext.pc)
-#endif
-
 static void trap_handle(int number, siginfo_t *info, void *context)
 {
-    const ucontext_t *state = context;
+    struct tp_registers at;
     const struct tp_special *special = info->si_code > 0 ? tp_special_blame(info->si_addr) : NULL;
     int saved = errno;
+    tp_os_registers(context, &at);
     if (special != NULL && special->state != TP_SPECIAL_FREE)
         tp_stop_in_signal(special->state == TP_SPECIAL_FREED ? TP_FREED_POOL_TOUCHED : TP_BEYOND_END_TOUCHED,
-                          (uintptr_t)info->si_addr, TRAP_IS_WRITE(state), TRAP_PC(state), info->si_addr, context);
+                          (uintptr_t)info->si_addr, at.is_write, at.pc, info->si_addr, context);
     trap_pass_on(number, info, context);
     errno = saved;
 }

@@ -71,6 +71,24 @@ static bool verify_wants_special(const struct tagpool_segment_rule *rule, size_t
     return (rule->flags & TAGPOOL_SEGMENT_RULE_AUTO) != 0 && tp_budget_allows(call, size);
 }
 
+#define VERIFY_TRACKS (TAGPOOL_SEGMENT_RULE_TRACK | TAGPOOL_SEGMENT_RULE_TRACK_SITE | TAGPOOL_SEGMENT_RULE_TRACK_FULL)
+
+static enum tp_trace_level verify_trace(const struct tagpool_segment_rule *rule)
+{
+    if ((rule->flags & TAGPOOL_SEGMENT_RULE_TRACK_FULL) != 0)
+        return TP_TRACE_FULL;
+    return (rule->flags & TAGPOOL_SEGMENT_RULE_TRACK) != 0 ? TP_TRACE_SAMPLED : TP_TRACE_SITE;
+}
+
+/* Of all rules the most that one of them asks for. */
+static void verify_raise(struct tp_verify_plan *plan, enum tp_treatment treatment, enum tp_trace_level trace)
+{
+    if (treatment > plan->treatment)
+        plan->treatment = treatment;
+    if (trace > plan->trace)
+        plan->trace = trace;
+}
+
 static void verify_follow_rule(uint32_t i, size_t size, const struct tp_call *call, struct tp_verify_plan *plan)
 {
     const struct tagpool_segment_rule *rule = &tp_peek(&verify_rules)->rows[i];
@@ -78,10 +96,12 @@ static void verify_follow_rule(uint32_t i, size_t size, const struct tp_call *ca
         return;
     if ((rule->flags & TAGPOOL_SEGMENT_RULE_FAIL) != 0)
         plan->fail |= tp_inject_decide(&verify_injects[i], rule, call);
-    if ((rule->flags & TAGPOOL_SEGMENT_RULE_WATCH) != 0 && plan->treatment == TP_TREAT_PLAIN)
-        plan->treatment = TP_TREAT_WATCH;
+    if ((rule->flags & VERIFY_TRACKS) != 0)
+        verify_raise(plan, TP_TREAT_TRACK, verify_trace(rule));
+    if ((rule->flags & TAGPOOL_SEGMENT_RULE_WATCH) != 0)
+        verify_raise(plan, TP_TREAT_WATCH, TP_TRACE_SAMPLED);
     if (verify_wants_special(rule, size, call))
-        plan->treatment = TP_TREAT_SPECIAL;
+        verify_raise(plan, TP_TREAT_SPECIAL, TP_TRACE_DEEP);
     plan->exact |= (rule->flags & TAGPOOL_SEGMENT_RULE_EXACT) != 0;
     plan->under |= (rule->flags & TAGPOOL_SEGMENT_RULE_UNDER) != 0 ||
                    ((rule->flags & TAGPOOL_SEGMENT_RULE_MIXED) != 0 && tp_inject_coin(2) == 0);
@@ -100,11 +120,6 @@ void tp_verify_plan(uint32_t slot, size_t size, const struct tp_call *call, stru
     for (uint32_t rules = tp_peek(&tp_tag_rules[slot]); rules != 0; rules &= rules - 1)
         verify_follow_rule((uint32_t)__builtin_ctz(rules), size, call, plan);
     verify_note_plan(plan);
-}
-
-uint32_t tp_verify_free_stack(const struct tp_call *call)
-{
-    return 0;
 }
 
 void tp_verify_note_refusal(void)

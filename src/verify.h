@@ -13,7 +13,7 @@
 
 #include "checked.h"
 
-enum tp_treatment { TP_TREAT_PLAIN, TP_TREAT_WATCH, TP_TREAT_SPECIAL };
+enum tp_treatment { TP_TREAT_PLAIN, TP_TREAT_TRACK, TP_TREAT_WATCH, TP_TREAT_SPECIAL };
 
 /* What is done with one request. */
 struct tp_verify_plan {
@@ -21,7 +21,7 @@ struct tp_verify_plan {
     bool fail;  /* it is made to fail */
     bool under; /* as in struct tp_checked_request, as the next */
     bool exact;
-    uint32_t stack;
+    enum tp_trace_level trace;
 };
 
 /* Read TAGPOOL_VERIFY.  Before the first tag is made. */
@@ -29,9 +29,6 @@ void tp_verify_init(void);
 
 /* A request for a slot that is concerned. */
 void tp_verify_plan(uint32_t slot, size_t size, const struct tp_call *call, struct tp_verify_plan *plan);
-
-/* The number of a stack, for a block of a concerned slot that is freed by a call. */
-uint32_t tp_verify_free_stack(const struct tp_call *call);
 
 /* Special pool refused a request; a block was made. */
 void tp_verify_note_refusal(void);

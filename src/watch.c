@@ -68,7 +68,7 @@ static void watch_check_freed(const struct tp_page *page, uint32_t index, const 
 static unsigned watch_class(const struct tp_checked_request *request)
 {
     const struct tp_class_table *table = tp_tag_classes(request->slot);
-    size_t size = request->size + TP_WATCH_ZONE;
+    size_t size = request->size + (request->bare ? 0 : TP_WATCH_ZONE);
     if (request->alignment > 16)
         return tp_class_of_aligned(table, size, request->alignment);
     return size <= TP_CLASS_MAX_SIZE ? tp_class_of(table, size) : TP_CLASS_LIMIT;
@@ -78,10 +78,10 @@ static void watch_describe(const struct tp_page *page, uint32_t index, const str
 {
     struct tp_watch *watch = &page->watch[index];
     watch->size = (uint32_t)request->size;
-    watch->alloc_stack = request->stack;
+    watch->alloc_stack = tp_trace_take(request->call, request->trace);
     watch->alloc_thread = page->heap->thread->kernel_id;
     watch->free_stack = watch->free_thread = 0;
-    watch->face = (uint8_t)request->face;
+    watch->face = (uint8_t)(request->face | (request->bare ? TP_WATCH_BARE : 0));
 }
 
 static void *watch_finish(const struct tp_page *page, char *p, const struct tp_checked_request *request)
@@ -90,6 +90,8 @@ static void *watch_finish(const struct tp_page *page, char *p, const struct tp_c
     watch_describe(page, index, request);
     if (request->zero)
         memset(p, 0, request->size);
+    if (request->bare)
+        return p;
     tp_checked_fill(p + request->size, p + page->block_size, watch_live_pattern(index));
     tp_publish(&page->watch[index].life, (uint8_t)(page->watch[index].life + 1));
     return p;
@@ -106,9 +108,20 @@ void *tp_watch_alloc(struct tp_thread *thread, const struct tp_checked_request *
     return block != NULL ? watch_finish(page, block, request) : NULL;
 }
 
+/* Bytes that count must not change: nobody is asked. */
+static bool watch_resize_bare(const struct tp_page *page, struct tp_watch *watch, size_t size)
+{
+    if (size > page->block_size || tp_checked_bytes(size) != tp_checked_bytes(watch->size))
+        return false;
+    watch->size = (uint32_t)size;
+    return true;
+}
+
 bool tp_watch_resize(struct tp_page *page, uint32_t index, void *p, size_t size)
 {
     struct tp_watch *watch = &page->watch[index];
+    if (tp_watch_is_bare(watch))
+        return watch_resize_bare(page, watch, size);
     if (size + TP_WATCH_ZONE > page->block_size || tp_checked_bytes(size) != tp_checked_bytes(watch->size))
         return false;
     watch_check_behind(page, index, p);
@@ -123,10 +136,12 @@ void tp_watch_end(const struct tp_thread *thread, struct tp_page *page, uint32_t
                   const struct tp_checked_free *how)
 {
     struct tp_watch *watch = &page->watch[index];
+    if (tp_watch_is_bare(watch))
+        return;
     tp_checked_stop_unless_match(p, tp_side_last_slot(page, index), watch->size, watch->face, how);
     watch_check_behind(page, index, p);
     tp_publish(&watch->life, (uint8_t)(watch->life + 1));
-    watch->free_stack = how->stack;
+    watch->free_stack = tp_trace_take(how->call, TP_TRACE_SAMPLED);
     watch->free_thread = tp_checked_thread(thread);
     tp_checked_fill(p, (char *)p + watch_fill_bytes(page), watch_freed_pattern(index));
 }
@@ -140,7 +155,9 @@ static struct tp_page *watch_page(const void *p)
 /* On its page's list again, sooner or later. */
 static void watch_send_home(struct tp_thread *thread, struct tp_page *page, void *p)
 {
-    watch_check_freed(page, tp_page_index(page, p), p);
+    uint32_t index = tp_page_index(page, p);
+    if (!tp_watch_is_bare(&page->watch[index]))
+        watch_check_freed(page, index, p);
     if (thread == NULL)
         tp_mail_deliver(page, p);
     else if (tp_peek(&page->owner) == thread->id)
@@ -197,7 +214,8 @@ static struct tp_watch_quarantine *watch_quarantine(struct tp_thread *thread)
 
 void tp_watch_detain(struct tp_thread *thread, struct tp_page *page, void *p)
 {
-    struct tp_watch_quarantine *quarantine = thread != NULL ? watch_quarantine(thread) : NULL;
+    bool bare = tp_watch_is_bare(&page->watch[tp_page_index(page, p)]);
+    struct tp_watch_quarantine *quarantine = thread != NULL && !bare ? watch_quarantine(thread) : NULL;
     if (quarantine == NULL) {
         watch_send_home(thread, page, p);
         return;

@@ -19,6 +19,14 @@
 /* Behind each block there is at least so much of its pattern. */
 #define TP_WATCH_ZONE 16u
 
+/* In a record's face: the block is tracked, and has neither pattern nor quarantine. */
+#define TP_WATCH_BARE 0x80u
+
+TP_INLINE bool tp_watch_is_bare(const struct tp_watch *watch)
+{
+    return (watch->face & TP_WATCH_BARE) != 0;
+}
+
 /* A block, counted; NULL: too large to be watched, or memory is exhausted. */
 void *tp_watch_alloc(struct tp_thread *thread, const struct tp_checked_request *request);
 

@@ -53,16 +53,16 @@ enum tagpool_segment_state {
 
 /* Bits of header.flags. */
 enum tagpool_segment_flag {
-    TAGPOOL_SEGMENT_INCOMPLETE = 1u << 0,  /* some units could not be shown (no room in /dev/shm): sums are too small */
-    TAGPOOL_SEGMENT_SLOTS_FULL = 1u << 1,  /* more tags than slots: the rest is counted under the tag ???? */
+    TAGPOOL_SEGMENT_INCOMPLETE = 1u << 0, /* some units could not be shown (no room in /dev/shm): sums are too small */
+    TAGPOOL_SEGMENT_SLOTS_FULL = 1u << 1, /* more tags than slots: the rest is counted under the tag ???? */
     TAGPOOL_SEGMENT_FORKED = 1u << 2      /* made by a forked child: counts start with what it inherited */
 };
 
 /* Which face of the engine made a slot: what its tag stands for. */
 enum tagpool_segment_face {
-    TAGPOOL_SEGMENT_API = 1,    /* chosen by the programmer through tagpool.h */
-    TAGPOOL_SEGMENT_MODULE = 2, /* a library or executable; name = its file name */
-    TAGPOOL_SEGMENT_SITE = 3,   /* a calling address; name = "module+0xoffset" */
+    TAGPOOL_SEGMENT_API = 1,      /* chosen by the programmer through tagpool.h */
+    TAGPOOL_SEGMENT_MODULE = 2,   /* a library or executable; name = its file name */
+    TAGPOOL_SEGMENT_SITE = 3,     /* a calling address; name = "module+0xoffset" */
     TAGPOOL_SEGMENT_LOOKASIDE = 4 /* no tag, a lookaside list: see below */
 };
 
@@ -99,15 +99,15 @@ struct tagpool_segment_header {
     uint64_t rows_offset;
     uint64_t row_count;
 
-    uint32_t pid;           /* as the program sees it: the innermost PID namespace */
+    uint32_t pid; /* as the program sees it: the innermost PID namespace */
     uint32_t uid;
     uint64_t pid_namespace; /* inode of /proc/self/ns/pid */
     uint64_t created_ns;    /* CLOCK_BOOTTIME: a process of this pid that started later is another one */
     uint64_t nonce;         /* new for each exec */
-    char program[64];    /* last part of the executable's path, NUL-terminated */
+    char program[64];       /* last part of the executable's path, NUL-terminated */
 
-    uint32_t state;      /* enum tagpool_segment_state */
-    uint32_t flags;      /* enum tagpool_segment_flag */
+    uint32_t state; /* enum tagpool_segment_state */
+    uint32_t flags; /* enum tagpool_segment_flag */
     uint32_t slots_used_total;
     uint32_t tallies_used_total;
     uint32_t quotas_used_total;
@@ -138,14 +138,16 @@ struct tagpool_segment_limit {
 
 /* What a rule has done with the requests that it matches. */
 enum tagpool_segment_rule_flag {
-    TAGPOOL_SEGMENT_RULE_WATCH = 1u << 0,   /* patterns and quarantine */
-    TAGPOOL_SEGMENT_RULE_SPECIAL = 1u << 1, /* special pool: one in one_in of them */
-    TAGPOOL_SEGMENT_RULE_AUTO = 1u << 2,    /* special pool: the first ones of each calling site, then ever fewer */
-    TAGPOOL_SEGMENT_RULE_TRACK = 1u << 3,   /* remember who allocated, by call stacks */
-    TAGPOOL_SEGMENT_RULE_FAIL = 1u << 4,    /* fail on purpose: see fail_* */
-    TAGPOOL_SEGMENT_RULE_EXACT = 1u << 5,   /* special pool: place blocks to the byte */
-    TAGPOOL_SEGMENT_RULE_UNDER = 1u << 6,   /* special pool: at the beginning of pages */
-    TAGPOOL_SEGMENT_RULE_MIXED = 1u << 7,   /* special pool: at the beginning or end, by a coin for each block */
+    TAGPOOL_SEGMENT_RULE_WATCH = 1u << 0,      /* patterns and quarantine */
+    TAGPOOL_SEGMENT_RULE_SPECIAL = 1u << 1,    /* special pool: one in one_in of them */
+    TAGPOOL_SEGMENT_RULE_AUTO = 1u << 2,       /* special pool: the first ones of each calling site, then ever fewer */
+    TAGPOOL_SEGMENT_RULE_TRACK = 1u << 3,      /* remember who allocated, by samples of call stacks */
+    TAGPOOL_SEGMENT_RULE_FAIL = 1u << 4,       /* fail on purpose: see fail_* */
+    TAGPOOL_SEGMENT_RULE_EXACT = 1u << 5,      /* special pool: place blocks to the byte */
+    TAGPOOL_SEGMENT_RULE_UNDER = 1u << 6,      /* special pool: at the beginning of pages */
+    TAGPOOL_SEGMENT_RULE_MIXED = 1u << 7,      /* special pool: at the beginning or end, by a coin for each block */
+    TAGPOOL_SEGMENT_RULE_TRACK_SITE = 1u << 8, /* the same by calling sites */
+    TAGPOOL_SEGMENT_RULE_TRACK_FULL = 1u << 9, /* the same by whole stacks, every one */
 };
 
 /*
@@ -153,8 +155,8 @@ enum tagpool_segment_rule_flag {
  * characters matches with or without its blanks at the end.  All rules that match a request act together.
  */
 struct tagpool_segment_rule {
-    char pattern[48]; /* of a tag, or of its long name */
-    char site[40];    /* of a calling site, "library+0xoffset" or "library"; empty: any.  Of FAIL alone */
+    char pattern[48];  /* of a tag, or of its long name */
+    char site[40];     /* of a calling site, "library+0xoffset" or "library"; empty: any.  Of FAIL alone */
     uint64_t size_min; /* bytes asked for */
     uint64_t size_max; /* 0: any */
     uint32_t flags;    /* enum tagpool_segment_rule_flag */
@@ -173,7 +175,7 @@ struct tagpool_segment_rule {
  * first under the new epoch reads all of it.
  */
 struct tagpool_segment_control {
-    uint64_t epoch; /* a tool that switched anything adds one: each thread looks its tags up anew */
+    uint64_t epoch;          /* a tool that switched anything adds one: each thread looks its tags up anew */
     uint32_t limits_version; /* limits are read when this differs from the last time */
     uint32_t limits_count;
     struct tagpool_segment_limit limits[TAGPOOL_SEGMENT_LIMITS];
@@ -188,10 +190,10 @@ struct tagpool_segment_control {
  * (bytes / block_size misses) and free_bytes what went back there.
  */
 struct tagpool_segment_slot {
-    uint32_t tag;      /* four characters in memory order */
-    uint8_t used;      /* 0: not in use (all else is meaningless) */
-    uint8_t kind;      /* 0 nonpaged, 1 paged: POOL_TYPE & 1 */
-    uint8_t face;      /* enum tagpool_segment_face */
+    uint32_t tag; /* four characters in memory order */
+    uint8_t used; /* 0: not in use (all else is meaningless) */
+    uint8_t kind; /* 0 nonpaged, 1 paged: POOL_TYPE & 1 */
+    uint8_t face; /* enum tagpool_segment_face */
     uint8_t reserved0;
     uint32_t sequence; /* odd while numbers move into this slot */
     uint32_t reserved1;
@@ -205,10 +207,10 @@ struct tagpool_segment_slot {
     uint64_t large_alloc_bytes_total;
     uint64_t large_free_bytes_total;
     uint64_t peak_bytes; /* highest live seen at a slow path; a reader shows at least what is live now */
-    uint32_t block_size;  /* a lookaside list's, as are the next two */
+    uint32_t block_size; /* a lookaside list's, as are the next two */
     uint16_t depth;
     uint16_t maximum_depth;
-    uint64_t soft_bytes;    /* limits; 0: none */
+    uint64_t soft_bytes; /* limits; 0: none */
     uint64_t hard_bytes;
     uint64_t refused_total; /* requests that a limit of the tag's or its pool's refused */
     uint64_t reserved2[3];

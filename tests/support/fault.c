@@ -49,6 +49,8 @@ FAULT(struct tp_page *, tp_span_alloc, (unsigned region, size_t units, size_t al
       (region, units, align_units), NULL)
 FAULT(void *, tp_alloc, (struct tp_thread *thread, uint32_t slot, size_t size, size_t alignment),
       (thread, slot, size, alignment), (errno = ENOMEM, NULL))
+FAULT(void *, tp_alloc_requested, (struct tp_thread *thread, const struct tp_alloc_request *request),
+      (thread, request), (errno = ENOMEM, NULL))
 FAULT(int, tp_uring_open, (struct tp_uring *uring, const struct iovec *buffers, unsigned count),
       (uring, buffers, count), -ENOMEM)
 

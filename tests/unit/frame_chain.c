@@ -48,6 +48,20 @@ static __attribute__((noinline)) void chain_aligned(int depth, chain_leaf leaf)
     NO_TAIL_CALL;
 }
 
+/* Arguments on the stack of a frame that aligns itself: the compiler keeps a pointer to them, and finds all by it. */
+static __attribute__((noinline)) int chain_pointed(int depth, chain_leaf leaf, int a, int b, int c, int d, int e, int f)
+{
+    char room[64] __attribute__((aligned(64)));
+    memset(room, depth, sizeof(room));
+    __asm__ volatile("" ::"r"(room) : "memory");
+    if (depth == 0)
+        leaf();
+    else
+        f += chain_pointed(depth - 1, leaf, b, c, d, e, f, a);
+    NO_TAIL_CALL;
+    return e + f;
+}
+
 /* Every callee-saved register is in use over the call. */
 static __attribute__((noinline)) uint64_t chain_busy(int depth, chain_leaf leaf, uint64_t a, uint64_t b)
 {
@@ -89,6 +103,7 @@ void CHAIN_NAME(int shape, chain_leaf leaf)
     case 3: chain_busy(4, leaf, 5, 6); break;
     case 4: chain_callback(leaf); break;
     case 5: chain_plain(50, leaf); break;
+    case 6: chain_pointed(3, leaf, 1, 2, 3, 4, 5, 6); break;
     }
     NO_TAIL_CALL;
 }

@@ -4,9 +4,12 @@
 #ifndef TEST_FRAME_CHAIN_H
 #define TEST_FRAME_CHAIN_H
 
-/* Calls leaf() below some frames of each shape: plain, alloca, variable array, deep recursion, a callback of libc. */
+/*
+ * Calls leaf() below some frames of each shape: plain, alloca, variable array, deep recursion, a callback of libc,
+ * arguments on the stack of a frame that aligns itself.
+ */
 typedef void (*chain_leaf)(void);
-enum { CHAIN_SHAPES = 6 };
+enum { CHAIN_SHAPES = 7 };
 void chain_with_fp(int shape, chain_leaf leaf);
 void chain_without_fp(int shape, chain_leaf leaf);
 

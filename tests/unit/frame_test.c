@@ -33,7 +33,8 @@ static _Unwind_Reason_Code add_frame(struct _Unwind_Context *context, void *argu
 static void walk(uintptr_t pc, uintptr_t sp, bool with_fp)
 {
     struct tp_frame frame = {.pc = pc, .sp = sp};
-    recovered = with_fp && tp_frame_recover_fp(pc, sp, &frame.fp);
+    struct tp_call call = {pc, sp};
+    recovered = with_fp && tp_frame_recover_fp(&call, tp_frame_rule_at, &frame.fp);
     frame.fp_known = recovered;
     ours.count = 0;
     do

@@ -13,7 +13,8 @@ static int env_set_export(void *context, const char *value)
 }
 
 static const struct option_row env_rows[] = {
-    LAUNCH_OPTIONS,
+    {0, "tags", "KIND", LAUNCH_TAGS_HELP, launch_set_tags},
+    LAUNCH_THROUGH_OPTION,
     {0, "export", NULL, "lines for a shell: eval \"$(tagpool env --export)\"", env_set_export},
 };
 

@@ -18,8 +18,8 @@ struct launch {
 int launch_set_tags(void *context, const char *value);
 int launch_set_through(void *context, const char *value);
 
-#define LAUNCH_OPTIONS                                                                                                 \
-    {0, "tags", "KIND", "what a tag stands for: module (default) or site", launch_set_tags},                           \
+#define LAUNCH_TAGS_HELP "what a tag stands for: module (default) or site"
+#define LAUNCH_THROUGH_OPTION                                                                                          \
     {0, "through", "LIB,...", "libraries whose allocations count for their caller", launch_set_through}
 
 /* Free what the options hold. */

@@ -23,6 +23,7 @@ static const struct command main_commands[] = {
 /* Links to this program that stand for a command. */
 static const struct command main_links[] = {
     {"poolmon", "tagpool top in the layout and language of PoolMon", command_poolmon},
+    {"verifier", "tagpool run by the name of Driver Verifier", command_verifier},
 };
 
 #define MAIN_COUNT(table) (sizeof(table) / sizeof((table)[0]))

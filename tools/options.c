@@ -10,6 +10,21 @@
 /* Rows are numbered from here in getopt's results, out of the way of letters. */
 enum { OPTIONS_FIRST = 256, OPTIONS_HELP_LETTER = 'h' };
 
+static int options_has_value(const struct option_row *row)
+{
+    if (row->argument == NULL)
+        return no_argument;
+    return row->argument[0] == '[' ? optional_argument : required_argument;
+}
+
+/* What stands between an option's word or letter and its value in help. */
+static const char *options_separator(const struct option_row *row)
+{
+    if (options_has_value(row) != required_argument)
+        return "";
+    return row->word != NULL ? "=" : " ";
+}
+
 void options_print_help(const struct option_table *table)
 {
     printf("Usage: %s %s\n%s\n\n", table->command, table->synopsis, table->summary);
@@ -19,7 +34,7 @@ void options_print_help(const struct option_table *table)
         if (row->letter != 0)
             snprintf(letter, sizeof(letter), "-%c%s", row->letter, row->word != NULL ? ", " : "");
         snprintf(left, sizeof(left), "%4s%s%s%s%s", letter, row->word != NULL ? "--" : "",
-                 row->word != NULL ? row->word : "", row->argument == NULL ? "" : row->word != NULL ? "=" : " ",
+                 row->word != NULL ? row->word : "", options_separator(row),
                  row->argument != NULL ? row->argument : "");
         printf("  %-26s %s\n", left, row->help);
     }
@@ -29,13 +44,13 @@ void options_print_help(const struct option_table *table)
 /* getopt's own forms of the table; the caller frees them. */
 static char *options_letters(const struct option_table *table)
 {
-    char *letters = memory_alloc(2 * table->count + 8, 1);
+    char *letters = memory_alloc(3 * table->count + 8, 1);
     char *to = stpcpy(letters, "+:h");
     for (size_t i = 0; i < table->count; i++) {
         if (table->rows[i].letter == 0)
             continue;
         *to++ = table->rows[i].letter;
-        if (table->rows[i].argument != NULL)
+        for (int colons = options_has_value(&table->rows[i]); colons > 0; colons--)
             *to++ = ':';
     }
     return letters;
@@ -48,8 +63,7 @@ static struct option *options_words(const struct option_table *table)
     words[n++] = (struct option){"help", no_argument, NULL, OPTIONS_HELP_LETTER};
     for (size_t i = 0; i < table->count; i++)
         if (table->rows[i].word != NULL)
-            words[n++] = (struct option){table->rows[i].word,
-                                         table->rows[i].argument != NULL ? required_argument : no_argument, NULL,
+            words[n++] = (struct option){table->rows[i].word, options_has_value(&table->rows[i]), NULL,
                                          OPTIONS_FIRST + (int)i};
     return words;
 }

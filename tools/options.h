@@ -9,9 +9,9 @@
 struct option_row {
     char letter;          /* or 0 */
     const char *word;     /* or NULL */
-    const char *argument; /* what help calls its value; NULL: it takes none */
+    const char *argument; /* what help calls its value: "NAME", or "[=NAME]" that may be left out; NULL: none */
     const char *help;
-    /* Take it in: 0, or a status after saying what is wrong with the value. */
+    /* Take it in (value NULL: it was left out): 0, or a status after saying what is wrong with the value. */
     int (*apply)(void *context, const char *value);
 };
 

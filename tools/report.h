@@ -8,6 +8,8 @@ enum report_status {
     STATUS_OK = 0,
     STATUS_FAILED = 1,        /* nothing to show, or it could not be written */
     STATUS_USAGE = 2,         /* a wrong argument */
+    STATUS_STOPS = 3,         /* run --verify: a rule was broken */
+    STATUS_LEAKS = 4,         /* run --verify: blocks are lost */
     STATUS_NO_MODULE = 125,   /* run: our own part is missing */
     STATUS_CANNOT_RUN = 126,  /* run: the program is there, but not one that we can run */
     STATUS_NOT_FOUND = 127,   /* run: there is no such program */

@@ -2,6 +2,7 @@
 #include "memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -215,6 +216,27 @@ const struct reportfile_module *reportfile_module(const struct reportfile_record
 void reportfile_init(struct reportfile *file, int fd)
 {
     *file = (struct reportfile){.fd = fd, .data = memory_alloc(REPORTFILE_ROOM, 1)};
+}
+
+/* One that a killed run left under our PID stays where it is: it may be that of another PID namespace, in use. */
+enum { REPORTFILE_NAMES = 100 };
+
+int reportfile_create(struct reportfile *file, char **path)
+{
+    static const char *const directories[] = {"/dev/shm", "/tmp"};
+    int fd = -1;
+    for (size_t i = 0; i < 2 * REPORTFILE_NAMES && fd < 0; i++) {
+        size_t number = i % REPORTFILE_NAMES;
+        *path = memory_format(number != 0 ? "%s/tagpool-report.%u.%d.%zu" : "%s/tagpool-report.%u.%d",
+                              directories[i / REPORTFILE_NAMES], (unsigned)geteuid(), (int)getpid(), number);
+        fd = open(*path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd < 0)
+            free(*path);
+    }
+    if (fd < 0)
+        return -errno;
+    reportfile_init(file, fd);
+    return 0;
 }
 
 void reportfile_fini(struct reportfile *file)

@@ -77,6 +77,12 @@ struct reportfile {
     size_t size;
 };
 
+/*
+ * Make one for a program to find: `tagpool-report.UID.PID` in a directory in memory, readable by its user alone.  0
+ * with its path in memory of the caller's, who removes it; or -errno.
+ */
+int reportfile_create(struct reportfile *file, char **path);
+
 typedef void reportfile_take(const struct reportfile_record *record, void *context);
 
 /* The descriptor is the reader's from now on, and its position as well: nobody may write by a copy of it. */

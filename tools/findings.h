@@ -1,0 +1,37 @@
+/*
+ * What was found while a program ran: told as it comes, counted, and leaks kept to the end to be sorted.
+ */
+#ifndef FINDINGS_H
+#define FINDINGS_H
+
+#include "reportfile.h"
+
+struct findings_leak {
+    unsigned char *data; /* the record */
+    size_t size;
+    uint32_t leak_class;
+    uint64_t bytes;
+};
+
+struct findings {
+    bool as_json;   /* one object a line for each record */
+    bool is_color;  /* for a terminal */
+    bool all_leaks; /* tell reachable blocks one by one, too */
+    uint64_t stops;
+    uint64_t lost_blocks;
+    struct findings_leak *leaks;
+    size_t leak_count;
+    uint64_t *faults; /* stacks that a fault was told of */
+    size_t fault_count;
+};
+
+/* Take a record in (a reportfile_take); context is a struct findings. */
+void findings_take(const struct reportfile_record *record, void *context);
+
+/* Tell the leaks of a run that has ended, and forget them. */
+void findings_end_run(struct findings *findings);
+
+/* Free what is held. */
+void findings_free(struct findings *findings);
+
+#endif

@@ -1,11 +1,8 @@
 #include "symbol.h"
 #include "label.h"
 #include "memory.h"
+#include "symfile.h"
 
-#include <dlfcn.h>
-#include <elfutils/libdwfl.h>
-#include <fcntl.h>
-#include <gelf.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,19 +13,10 @@
 /* Longer names, from C++ templates, are cut. */
 #define SYMBOL_MAX 512
 
-/* A file with symbols; module is NULL when it has none that we can read. */
-struct symbol_file {
-    dev_t device;
-    ino_t inode;
-    Dwfl *session;
-    Dwfl_Module *module;
-    uint64_t bias; /* from the file's own addresses to those of libdwfl */
-};
-
 /* A module's name and what it was found to be: NULL where there is no such file. */
 struct symbol_module {
     char *name;
-    struct symbol_file *file;
+    struct symfile *file;
 };
 
 struct symbol_process {
@@ -40,70 +28,6 @@ struct symbol_process {
     struct symbol_module *modules; /* that were asked for */
     size_t module_count;
 };
-
-static struct symbol_file **symbol_files;
-static size_t symbol_file_count;
-
-/* ---- files ---- */
-
-static char *symbol_debuginfo_path; /* libdwfl's default: beside the file, and /usr/lib/debug */
-
-static const Dwfl_Callbacks symbol_callbacks = {
-    .find_debuginfo = dwfl_standard_find_debuginfo,
-    .section_address = dwfl_offline_section_address,
-    .debuginfo_path = &symbol_debuginfo_path,
-};
-
-static void symbol_file_load(struct symbol_file *file, const char *path, int fd)
-{
-    /* Names are not worth a wait for a server on the network. */
-    unsetenv("DEBUGINFOD_URLS");
-    file->session = dwfl_begin(&symbol_callbacks);
-    if (file->session == NULL) {
-        close(fd);
-        return;
-    }
-    file->module = dwfl_report_offline(file->session, "", path, fd);
-    if (file->module == NULL)
-        close(fd);
-    dwfl_report_end(file->session, NULL, NULL);
-
-    GElf_Addr bias = 0;
-    if (file->module != NULL && dwfl_module_getelf(file->module, &bias) == NULL)
-        file->module = NULL;
-    file->bias = bias;
-}
-
-static struct symbol_file *symbol_file_add(const struct stat *st)
-{
-    struct symbol_file *file = memory_alloc(1, sizeof(*file));
-    file->device = st->st_dev;
-    file->inode = st->st_ino;
-    symbol_files = memory_grow(symbol_files, symbol_file_count, sizeof(*symbol_files));
-    symbol_files[symbol_file_count++] = file;
-    return file;
-}
-
-/* The file behind a path, loaded at most once. */
-static struct symbol_file *symbol_file_find(const char *path)
-{
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    struct symbol_file *file = NULL;
-    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-        for (size_t i = 0; i < symbol_file_count && file == NULL; i++)
-            if (symbol_files[i]->device == st.st_dev && symbol_files[i]->inode == st.st_ino)
-                file = symbol_files[i];
-        if (file == NULL) {
-            file = symbol_file_add(&st);
-            symbol_file_load(file, path, fd);
-            fd = -1; /* it has been taken over or closed */
-        }
-    }
-    if (fd >= 0)
-        close(fd);
-    return file;
-}
 
 /* ---- what a process has mapped ---- */
 
@@ -136,42 +60,42 @@ static void symbol_read_paths(struct symbol_process *process)
 }
 
 /* The file called `name` that lies beside a mapped one and is that one, by name or by a link. */
-static struct symbol_file *symbol_find_beside(pid_t pid, const char *mapped, const char *name)
+static struct symfile *symbol_find_beside(pid_t pid, const char *mapped, const char *name)
 {
     struct stat of_mapped, of_named;
     int directory = (int)(strrchr(mapped, '/') + 1 - mapped);
     char *mapped_path = memory_format("/proc/%d/root%s", (int)pid, mapped);
     char *named_path = memory_format("/proc/%d/root%.*s%s", (int)pid, directory, mapped, name);
-    struct symbol_file *file = NULL;
+    struct symfile *file = NULL;
     if (stat(named_path, &of_named) == 0 && stat(mapped_path, &of_mapped) == 0 &&
         of_named.st_dev == of_mapped.st_dev && of_named.st_ino == of_mapped.st_ino)
-        file = symbol_file_find(mapped_path);
+        file = symfile_find(mapped_path);
     free(mapped_path);
     free(named_path);
     return file;
 }
 
-static struct symbol_file *symbol_find_file(struct symbol_process *process, const char *name)
+static struct symfile *symbol_find_file(struct symbol_process *process, const char *name)
 {
-    struct symbol_file *file = NULL;
+    struct symfile *file = NULL;
     if (!process->is_read)
         symbol_read_paths(process);
     for (size_t i = 0; i < process->path_count && file == NULL; i++)
         file = symbol_find_beside(process->pid, process->paths[i], name);
     if (file == NULL && strcmp(name, process->program) == 0) {
         char *executable = memory_format("/proc/%d/exe", (int)process->pid);
-        file = symbol_file_find(executable);
+        file = symfile_find(executable);
         free(executable);
     }
     return file;
 }
 
-static struct symbol_file *symbol_find_module(struct symbol_process *process, const char *name)
+static struct symfile *symbol_find_module(struct symbol_process *process, const char *name)
 {
     for (size_t i = 0; i < process->module_count; i++)
         if (strcmp(process->modules[i].name, name) == 0)
             return process->modules[i].file;
-    struct symbol_file *file = symbol_find_file(process, name);
+    struct symfile *file = symbol_find_file(process, name);
     process->modules = memory_grow(process->modules, process->module_count, sizeof(*process->modules));
     process->modules[process->module_count++] =
         (struct symbol_module){.name = memory_copy_text(name), .file = file};
@@ -180,24 +104,7 @@ static struct symbol_file *symbol_find_module(struct symbol_process *process, co
 
 /* ---- names ---- */
 
-/* By the C++ library where there is one: the tools do not depend on it. */
-static char *symbol_demangle(const char *name)
-{
-    static char *(*demangle)(const char *name, char *buffer, size_t *size, int *status);
-    static int is_sought;
-    if (strncmp(name, "_Z", 2) != 0)
-        return NULL;
-    if (!is_sought) {
-        void *library = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_LOCAL);
-        void *found = library != NULL ? dlsym(library, "__cxa_demangle") : NULL;
-        memcpy(&demangle, &found, sizeof(demangle));
-        is_sought = 1;
-    }
-    int status = 0;
-    return demangle != NULL ? demangle(name, NULL, NULL, &status) : NULL;
-}
-
-static char *symbol_source(const struct symbol_file *file, uint64_t address)
+static char *symbol_source(const struct symfile *file, uint64_t address)
 {
     int line = 0;
     Dwfl_Line *place = dwfl_module_getsrc(file->module, address);
@@ -208,7 +115,7 @@ static char *symbol_source(const struct symbol_file *file, uint64_t address)
     return memory_format(" (%s:%d)", slash != NULL ? slash + 1 : path, line);
 }
 
-static char *symbol_describe(const struct symbol_file *file, uint64_t offset)
+static char *symbol_describe(const struct symfile *file, uint64_t offset)
 {
     uint64_t address = file->bias + offset - 1;
     GElf_Off into = 0;
@@ -216,7 +123,7 @@ static char *symbol_describe(const struct symbol_file *file, uint64_t offset)
     const char *name = dwfl_module_addrinfo(file->module, address, &into, &symbol, NULL, NULL, NULL);
     if (name == NULL)
         return NULL;
-    char *demangled = symbol_demangle(name);
+    char *demangled = symfile_demangle(name);
     char *source = symbol_source(file, address);
     char *text = memory_format("%.400s+0x%llx%s", demangled != NULL ? demangled : name,
                                (unsigned long long)into + 1, source);
@@ -238,7 +145,7 @@ char *symbol_name(struct symbol_process *process, const char *site)
     if (*end != '\0' || offset == 0)
         return NULL;
     char *name = memory_format("%.*s", (int)(plus - site), site);
-    struct symbol_file *file = symbol_find_module(process, name);
+    struct symfile *file = symbol_find_module(process, name);
     free(name);
     return file != NULL && file->module != NULL ? symbol_describe(file, offset) : NULL;
 }

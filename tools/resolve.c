@@ -101,13 +101,15 @@ static void resolve_walk(struct resolve_place *place, Dwarf_Die *unit, Dwarf_Die
 static void resolve_by_debug_info(const struct symfile *file, uint64_t address, struct resolve_place *place)
 {
     Dwarf_Addr bias = 0;
-    Dwarf_Die *scopes = NULL, *unit = dwfl_module_addrdie(file->module, address, &bias);
+    Dwarf_Die *innermost = NULL, *scopes = NULL, *unit = dwfl_module_addrdie(file->module, address, &bias);
     Dwfl_Line *found = dwfl_module_getsrc(file->module, address);
     const char *path = found != NULL ? dwfl_lineinfo(found, NULL, &place->levels[0].line, NULL, NULL, NULL) : NULL;
     place->levels[0].file = path != NULL ? resolve_path(dwfl_line_comp_dir(found), path) : NULL;
-    int count = unit != NULL ? dwarf_getscopes(unit, address - bias, &scopes) : 0;
-    if (count > 0)
+    /* Around an inlined function these are where it was written; what it was inlined into is asked for by its entry. */
+    int count = unit != NULL ? dwarf_getscopes(unit, address - bias, &innermost) : 0;
+    if (count > 0 && (count = dwarf_getscopes_die(&innermost[0], &scopes)) > 0)
         resolve_walk(place, unit, scopes, count);
+    free(innermost);
     free(scopes);
 }
 

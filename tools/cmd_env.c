@@ -67,7 +67,7 @@ static int env_print(const struct launch *launch)
 
 int command_env(int argc, char **argv)
 {
-    struct launch launch = {NULL, NULL, 0};
+    struct launch launch = {0};
     int next;
     int status = options_parse(&env_table, argc, argv, &launch, &next);
     if (status == 0 && next != argc)

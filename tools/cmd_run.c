@@ -91,6 +91,7 @@ static int run_program(const char *path, char **argv)
 static int run_launch(const struct run *run, char **argv)
 {
     static char path[PATH_MAX], why[ELF_CHECK_TEXT];
+    struct launch launch = run->launch;
     int failed = 0;
     int status = elf_check_find(argv[0], path, why);
     if (status == 0)
@@ -99,7 +100,8 @@ static int run_launch(const struct run *run, char **argv)
         report("%s", why);
         return status;
     }
-    status = launch_each_variable(&run->launch, run_set_variable, &failed);
+    launch.is_verified = run->verify.is_on;
+    status = launch_each_variable(&launch, run_set_variable, &failed);
     if (status != 0)
         return status;
     if (failed) {
@@ -111,7 +113,7 @@ static int run_launch(const struct run *run, char **argv)
 
 int command_run(int argc, char **argv)
 {
-    struct run run = {.launch = {NULL, NULL, 0}, .verify = VERIFY_INIT};
+    struct run run = {.verify = VERIFY_INIT};
     int next;
     int status = options_parse(&run_table, argc, argv, &run, &next);
     if (status == 0)

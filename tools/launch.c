@@ -3,6 +3,7 @@
 #include "report.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,14 +118,37 @@ static char *launch_find_module(void)
 
 /* ---- the variables ---- */
 
-/* The module, then what the user preloads already, but for the module; blanks between entries become colons. */
-static char *launch_preload_list(const char *module)
+/* What stands beside the module under another name. */
+static char *launch_beside(const char *module, const char *name)
+{
+    const char *slash = strrchr(module, '/');
+    return memory_format("%.*s%s", (int)(slash != NULL ? slash + 1 - module : 0), module, name);
+}
+
+static char *launch_modules(const char *module, bool is_verified)
+{
+    char *beside = launch_beside(module, LAUNCH_VERIFY_MODULE);
+    char *list = is_verified ? memory_format("%s:%s", module, beside) : memory_copy_text(module);
+    free(beside);
+    return list;
+}
+
+static bool launch_is_ours(const char *entry, const char *module)
+{
+    char *beside = launch_beside(module, LAUNCH_VERIFY_MODULE);
+    bool is_ours = strcmp(entry, module) == 0 || strcmp(entry, beside) == 0;
+    free(beside);
+    return is_ours;
+}
+
+/* Our modules, then what the user preloads already, but for those; blanks between entries become colons. */
+static char *launch_preload_list(const char *module, bool is_verified)
 {
     const char *before = getenv("LD_PRELOAD");
-    char *list = memory_copy_text(module);
+    char *list = launch_modules(module, is_verified);
     char *rest = memory_copy_text(before != NULL ? before : ""), *state = NULL;
     for (char *entry = strtok_r(rest, ": \n", &state); entry != NULL; entry = strtok_r(NULL, ": \n", &state)) {
-        if (strcmp(entry, module) == 0)
+        if (launch_is_ours(entry, module))
             continue;
         char *longer = memory_format("%s:%s", list, entry);
         free(list);
@@ -145,7 +169,7 @@ int launch_each_variable(const struct launch *launch, void (*set)(const char *na
         free(module);
         return STATUS_NO_MODULE;
     }
-    char *list = launch_preload_list(module);
+    char *list = launch_preload_list(module, launch->is_verified);
     set("LD_PRELOAD", list, context);
     if (launch->tags != NULL)
         set("TAGPOOL_TAGS", strcmp(launch->tags, "site") == 0 ? launch->tags : NULL, context);

@@ -7,11 +7,13 @@
 #include "options.h"
 
 #define LAUNCH_MODULE "libtagpool-preload.so"
+#define LAUNCH_VERIFY_MODULE "libtagpool-verify.so" /* beside it; for verified programs, besides it */
 
 struct launch {
     const char *tags;    /* "module", "site", or NULL: as the environment says */
     char *through;       /* comma-separated, or NULL */
     int export_for_shell;
+    int is_verified;
 };
 
 /* Options that run and env share; context is a struct launch. */

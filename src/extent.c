@@ -7,17 +7,20 @@
 #define EXTENT_PAGES_BITS 28
 #define EXTENT_PAGES ((UINT64_C(1) << EXTENT_PAGES_BITS) - 1)
 
-/* Stacks whose extent is known at a time; one that is forgotten is asked about again. */
-#define EXTENT_COUNT 256
+/* Stacks whose extent is known at a time.  One that is forgotten is another stack until a call that is less deep. */
+#define EXTENT_SETS 256
+#define EXTENT_WAYS 4
 
 /*
- * Pages to ask about before a pointer counts as one into another stack.  Coroutines that run close below the stack of
- * their thread pay for it at each walk.
+ * Pages to ask about before a pointer counts as one into another stack.  A thread's variables lie between its first
+ * frame and its end.  Coroutines that run as close below the stack of their thread pay for it at each walk.
  */
-#define EXTENT_GAP_PAGES 32
+#define EXTENT_GAP_PAGES 256
 
-static uint64_t extent_known[EXTENT_COUNT];
+static uint64_t extent_known[EXTENT_SETS][EXTENT_WAYS];
 static uintptr_t extent_first_end;
+
+_Static_assert(EXTENT_SETS == 1 << 8, "extent_word takes 8 bits");
 
 /* The first thread's stack ends above this, and no frame lies so high. */
 static uintptr_t extent_end_of_first(void)
@@ -47,11 +50,26 @@ static bool extent_may_grow(uintptr_t end)
     return end == tp_peek(&extent_first_end) || tp_os_thread_id() != tp_os_process_id();
 }
 
+/* The end's own word; else an unused one, or one of another end to take. */
+static uint64_t *extent_word(uint64_t end_page)
+{
+    uint64_t *set = extent_known[(end_page * UINT64_C(0x9e3779b97f4a7c15)) >> 56];
+    uint64_t *other = &set[end_page % EXTENT_WAYS];
+    for (int way = 0; way < EXTENT_WAYS; way++) {
+        uint64_t word = tp_peek(&set[way]);
+        if (TP_LIKELY(word >> EXTENT_PAGES_BITS == end_page))
+            return &set[way];
+        if (word == 0)
+            other = &set[way];
+    }
+    return other;
+}
+
 static bool extent_reaches(uintptr_t end, uintptr_t sp)
 {
     uint64_t end_page = end >> TP_OS_PAGE_SHIFT;
     uint64_t sp_page = sp >> TP_OS_PAGE_SHIFT;
-    uint64_t *known = &extent_known[(end_page ^ end_page >> 8) % EXTENT_COUNT];
+    uint64_t *known = extent_word(end_page);
     uint64_t word = tp_peek(known);
     uint64_t low_page = word >> EXTENT_PAGES_BITS == end_page ? end_page - (word & EXTENT_PAGES) : end_page;
     if (TP_LIKELY(sp_page >= low_page))

@@ -107,7 +107,7 @@ START_TEST(a_thread_s_stack_ends_at_its_own_block)
         for (int i = 0; i < THREADS; i++) {
             pthread_attr_t attributes;
             pthread_attr_init(&attributes);
-            pthread_attr_setstacksize(&attributes, (size_t)(i + 1) * 512 * TP_KIB);
+            pthread_attr_setstacksize(&attributes, (size_t)(i + 2) * TP_MIB);
             ck_assert_int_eq(pthread_create(&threads[i], &attributes, check_thread, NULL), 0);
             pthread_attr_destroy(&attributes);
         }

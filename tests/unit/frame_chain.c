@@ -74,7 +74,7 @@ static __attribute__((noinline)) uint64_t chain_busy(int depth, chain_leaf leaf,
     return a ^ b ^ c ^ d ^ e ^ f ^ g;
 }
 
-static chain_leaf chain_callback_leaf;
+static __thread chain_leaf chain_callback_leaf;
 
 static int chain_compare(const void *a, const void *b)
 {

@@ -1,5 +1,6 @@
 #include "alloc.h"
 #include "account.h"
+#include "budget.h"
 #include "fork.h"
 #include "large.h"
 #include "lock.h"
@@ -81,7 +82,9 @@ static void *alloc_step_take_checked(struct alloc_step *step)
     void *block = NULL;
     enum tp_treatment treatment = step->plan.treatment;
     if (treatment == TP_TREAT_SPECIAL) {
+        uint64_t began = tp_budget_begin();
         block = tp_special_alloc(step->thread, &checked);
+        tp_budget_end(began);
         if (block == NULL)
             tp_verify_note_refusal();
     }
@@ -454,10 +457,13 @@ static void free_foreign(struct tp_thread *thread, struct tp_page *page, void *p
 
 static TP_NOINLINE void free_checked(struct tp_thread *thread, void *p, const struct tp_checked_free *how)
 {
-    if (tp_special_owns(p))
+    if (tp_special_owns(p)) {
+        uint64_t began = tp_budget_begin();
         tp_special_free(thread, p, how);
-    else
-        free_watched(thread, block_page(p), p, how);
+        tp_budget_end(began);
+        return;
+    }
+    free_watched(thread, block_page(p), p, how);
 }
 
 /* No call on this way changes errno. */

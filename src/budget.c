@@ -1,17 +1,93 @@
 #include "budget.h"
+#include "os.h"
 
 /* The first requests of a site. */
 #define BUDGET_FIRST 16u
 
-#define BUDGET_SITES 16384u
+/* A site with so many requests is looked into: one request in so many. */
+#define BUDGET_HOT 4096u
+#define BUDGET_LOOK 16u
+#define BUDGET_FRAMES 3u
 
-static uint32_t budget_counts[BUDGET_SITES];
+#define BUDGET_SITES_LOG 14
 
-static uint32_t *budget_site(const struct tp_call *call, size_t size)
+/* Of blocks in special pool, one in so many is measured; what takes longer than this was something else. */
+#define BUDGET_MEASURED 16u
+#define BUDGET_LONGEST_NS 100000u
+
+/* Requests between two looks at the clock. */
+#define BUDGET_REQUESTS 4096u
+
+/* The share of requests beyond the first ones, in 1/256 of BUDGET_FIRST. */
+#define BUDGET_SHARE_ONE 256u
+#define BUDGET_SHARE_MOST (1u << 20)
+
+static uint32_t budget_counts[1u << BUDGET_SITES_LOG];
+static uint32_t budget_percent = TP_BUDGET_PERCENT;
+static uint32_t budget_share = BUDGET_SHARE_ONE;
+static uint32_t budget_requests;
+static uint32_t budget_blocks;
+static uint64_t budget_spent_ns;
+
+void tp_budget_configure(uint32_t percent)
+{
+    budget_percent = percent;
+}
+
+/* --- time ----------------------------------------------------------------------------------------------------- */
+
+/* Nothing, where nobody asks for a budget. */
+uint64_t tp_budget_begin(void)
+{
+    if (tp_peek(&budget_requests) == 0)
+        return 0;
+    uint32_t blocks = tp_peek(&budget_blocks);
+    tp_poke(&budget_blocks, blocks + 1);
+    return blocks % BUDGET_MEASURED == 0 ? tp_os_monotonic_ns() : 0;
+}
+
+void tp_budget_end(uint64_t began)
+{
+    if (TP_LIKELY(began == 0))
+        return;
+    uint64_t passed = tp_min(tp_os_monotonic_ns() - began, BUDGET_LONGEST_NS);
+    __atomic_fetch_add(&budget_spent_ns, passed * BUDGET_MEASURED, __ATOMIC_RELAXED);
+}
+
+/* Twice as many next time, or half. */
+static void budget_adjust(void)
+{
+    uint32_t share = tp_peek(&budget_share);
+    bool is_spent = tp_peek(&budget_spent_ns) > tp_os_cpu_ns() / 100 * budget_percent;
+    share = is_spent ? share / 2 : (uint32_t)tp_min(tp_max(share, 1) * 2, BUDGET_SHARE_MOST);
+    tp_poke(&budget_share, share);
+}
+
+/* --- sites ---------------------------------------------------------------------------------------------------- */
+
+static uint32_t *budget_site(uint64_t key, size_t size)
 {
     unsigned log = 64 - (unsigned)__builtin_clzll(size | 1);
-    uint64_t key = (call->pc ^ (uint64_t)log << 48) * UINT64_C(0x9e3779b97f4a7c15);
-    return &budget_counts[key >> 50];
+    return &budget_counts[(key ^ (uint64_t)log << 48) * UINT64_C(0x9e3779b97f4a7c15) >> (64 - BUDGET_SITES_LOG)];
+}
+
+static uint32_t budget_count(uint32_t *site)
+{
+    uint32_t count = tp_peek(site);
+    if (count < UINT32_MAX)
+        tp_poke(site, count + 1);
+    return count;
+}
+
+/* The first of those that came the same way further out. */
+static bool budget_is_first_of_path(const struct tp_call *call, size_t size)
+{
+    uintptr_t frames[BUDGET_FRAMES];
+    uint64_t key = 1;
+    unsigned count = tp_stack_capture(call, frames, BUDGET_FRAMES);
+    for (unsigned i = 0; i < count; i++)
+        key = (key ^ frames[i]) * UINT64_C(0xff51afd7ed558ccd);
+    return budget_count(budget_site(key, size)) < BUDGET_FIRST;
 }
 
 /* A number below `count`, the same in every run. */
@@ -21,12 +97,16 @@ static uint32_t budget_coin(const uint32_t *site, uint32_t count)
     return (uint32_t)(((mixed ^ mixed >> 29) & UINT32_MAX) * count >> 32);
 }
 
-/* After the first ones, one in as many as there were, shared out over the first ones. */
 bool tp_budget_allows(const struct tp_call *call, size_t size)
 {
-    uint32_t *site = budget_site(call, size);
-    uint32_t count = tp_peek(site);
-    if (count < UINT32_MAX)
-        tp_poke(site, count + 1);
-    return count < BUDGET_FIRST || budget_coin(site, count) < BUDGET_FIRST;
+    uint32_t *site = budget_site(call->pc, size);
+    uint32_t count = budget_count(site), requests = tp_peek(&budget_requests) + 1;
+    tp_poke(&budget_requests, requests);
+    if (TP_UNLIKELY(requests % BUDGET_REQUESTS == 0))
+        budget_adjust();
+    if (count < BUDGET_FIRST)
+        return true;
+    if (count >= BUDGET_HOT && count % BUDGET_LOOK == 0 && budget_is_first_of_path(call, size))
+        return true;
+    return budget_coin(site, count) < (uint64_t)BUDGET_FIRST * tp_peek(&budget_share) / BUDGET_SHARE_ONE;
 }

@@ -62,8 +62,16 @@ struct tp_watch {
     uint32_t free_thread;
     uint16_t account;
     uint8_t face; /* enum tagpool_report_face */
-    uint8_t life; /* odd while the block lives and its pattern stands; changes with each life */
+    uint8_t life; /* enum tp_watch_life in its lower bits; goes up with each step */
 };
+
+/* Patterns stand while a block lives, and when it is at rest; in between they are being written. */
+enum tp_watch_life { TP_WATCH_AT_REST, TP_WATCH_BEGINS, TP_WATCH_LIVES, TP_WATCH_ENDS, TP_WATCH_LIFE_STEPS };
+
+TP_INLINE enum tp_watch_life tp_watch_life(const struct tp_watch *watch)
+{
+    return (enum tp_watch_life)(tp_peek(&watch->life) % TP_WATCH_LIFE_STEPS);
+}
 
 /* What a mixed page knows of a block. */
 struct tp_side {

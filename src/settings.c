@@ -79,6 +79,8 @@ static void read_special(struct reading *reading, struct word value)
         reading->rule.flags |= TAGPOOL_SEGMENT_RULE_SPECIAL;
         reading->rule.one_in = (uint32_t)tp_max(word_number(rest), 1);
     } else {
+        if (word_takes(value, "auto:", &rest))
+            reading->settings->budget = (uint32_t)tp_min(word_number(rest), 100);
         reading->rule.flags |= TAGPOOL_SEGMENT_RULE_AUTO | TAGPOOL_SEGMENT_RULE_WATCH;
     }
 }

@@ -1,7 +1,7 @@
 /*
  * Settings of the verifier, as words: "special=auto tags=Conn,Req* sizes=100-200 track quarantine=4096".
  *
- *   special=auto|all|sample:N      ends=over|under|mixed       exact      track=site|stacks|full
+ *   special=auto[:PERCENT]|all|sample:N      ends=over|under|mixed       exact      track=site|stacks|full
  *   tags=PATTERN,...               sizes=A-B                   harden     leaks
  *   guard=madvise|userfault|protect                            quarantine=N
  *   fail=probability:N,tag:PATTERN,site:PATTERN,nth:N,after:MS
@@ -20,6 +20,7 @@ struct tp_settings {
     uint32_t count;
     enum tp_guard_kind guards;
     uint32_t quarantine; /* 0: the default */
+    uint32_t budget;     /* percent of auto */
     bool leaks;
     bool harden;
 };

@@ -198,11 +198,12 @@ void tp_verify_init(void)
     tp_site_switched = verify_follow_control;
     if (words == NULL)
         return;
-    struct tp_settings settings = {.guards = TP_GUARD_NONE};
+    struct tp_settings settings = {.guards = TP_GUARD_NONE, .budget = TP_BUDGET_PERCENT};
     tp_settings_read(&settings, words);
     memcpy(verify_rules->rows, settings.rules, sizeof(verify_rules->rows));
     verify_rules->count = settings.count;
     tp_special_configure(settings.guards, settings.quarantine);
+    tp_budget_configure(settings.budget);
     verify_show();
     verify_begin();
 }

@@ -10,6 +10,9 @@
 /* Bytes of a freed block that are filled, and looked at before it is used again. */
 #define WATCH_FILL TP_KIB
 
+/* Of these the first ones are looked at when the block leaves quarantine: its page's list begins there then. */
+#define WATCH_LINK 16u
+
 /* Quarantine of a thread: so many blocks, and so many bytes of them. */
 #define WATCH_BLOCKS 1024u
 #define WATCH_BYTES (256 * TP_KIB)
@@ -56,11 +59,20 @@ static size_t watch_fill_bytes(const struct tp_page *page)
     return tp_min(page->block_size, WATCH_FILL);
 }
 
-static void watch_check_freed(const struct tp_page *page, uint32_t index, const char *p)
+/* Bytes [from, to) of a block that was freed. */
+static void watch_check_freed(const struct tp_page *page, uint32_t index, size_t from, size_t to)
 {
-    const char *changed = tp_checked_find_change(p, p + watch_fill_bytes(page), watch_freed_pattern(index));
+    const char *p = tp_page_block(page, index);
+    const char *changed = tp_checked_find_change(p + from, p + to, watch_freed_pattern(index));
     if (TP_UNLIKELY(changed != NULL))
-        tp_stop(TP_FREED_POOL_MODIFIED, (uintptr_t)changed, 1, 0, changed, tp_tags[tp_side_last_slot(page, index)].tag);
+        tp_stop(TP_FREED_POOL_MODIFIED, (uintptr_t)changed, 1, 0, changed,
+                tp_tags[tp_side_last_slot(page, index)].tag);
+}
+
+/* A block that had a life with patterns, and another one now. */
+static bool watch_was_filled(const struct tp_watch *watch)
+{
+    return watch->life != 0 && !tp_watch_is_bare(watch);
 }
 
 /* --- allocate ------------------------------------------------------------------------------------------------- */
@@ -84,16 +96,33 @@ static void watch_describe(const struct tp_page *page, uint32_t index, const str
     watch->face = (uint8_t)(request->face | (request->bare ? TP_WATCH_BARE : 0));
 }
 
+/* What is written by one thread, and looked at by another that checks all. */
+static void watch_step(struct tp_watch *watch)
+{
+    tp_publish(&watch->life, (uint8_t)(watch->life + 1));
+    __atomic_thread_fence(__ATOMIC_RELEASE); /* what is written next comes after it */
+}
+
+static void *watch_finish_bare(const struct tp_page *page, uint32_t index, char *p,
+                               const struct tp_checked_request *request)
+{
+    watch_describe(page, index, request);
+    return request->zero ? memset(p, 0, request->size) : p;
+}
+
 static void *watch_finish(const struct tp_page *page, char *p, const struct tp_checked_request *request)
 {
     uint32_t index = tp_page_index(page, p);
+    if (request->bare)
+        return watch_finish_bare(page, index, p, request);
+    if (watch_was_filled(&page->watch[index]))
+        watch_check_freed(page, index, WATCH_LINK, watch_fill_bytes(page));
+    watch_step(&page->watch[index]);
     watch_describe(page, index, request);
     if (request->zero)
         memset(p, 0, request->size);
-    if (request->bare)
-        return p;
     tp_checked_fill(p + request->size, p + page->block_size, watch_live_pattern(index));
-    tp_publish(&page->watch[index].life, (uint8_t)(page->watch[index].life + 1));
+    watch_step(&page->watch[index]);
     return p;
 }
 
@@ -140,10 +169,11 @@ void tp_watch_end(const struct tp_thread *thread, struct tp_page *page, uint32_t
         return;
     tp_checked_stop_unless_match(p, tp_side_last_slot(page, index), watch->size, watch->face, how);
     watch_check_behind(page, index, p);
-    tp_publish(&watch->life, (uint8_t)(watch->life + 1));
+    watch_step(watch);
     watch->free_stack = tp_trace_take(how->call, TP_TRACE_SAMPLED);
     watch->free_thread = tp_checked_thread(thread);
     tp_checked_fill(p, (char *)p + watch_fill_bytes(page), watch_freed_pattern(index));
+    watch_step(watch);
 }
 
 static struct tp_page *watch_page(const void *p)
@@ -157,7 +187,7 @@ static void watch_send_home(struct tp_thread *thread, struct tp_page *page, void
 {
     uint32_t index = tp_page_index(page, p);
     if (!tp_watch_is_bare(&page->watch[index]))
-        watch_check_freed(page, index, p);
+        watch_check_freed(page, index, 0, WATCH_LINK);
     if (thread == NULL)
         tp_mail_deliver(page, p);
     else if (tp_peek(&page->owner) == thread->id)
@@ -235,31 +265,47 @@ static void watch_check_quarantine(const struct tp_thread *thread)
     for (uint32_t i = 0; quarantine != NULL && i < quarantine->count; i++) {
         const char *p = quarantine->blocks[(quarantine->first + i) % WATCH_BLOCKS];
         const struct tp_page *page = watch_page(p);
-        watch_check_freed(page, tp_page_index(page, p), p);
+        watch_check_freed(page, tp_page_index(page, p), 0, WATCH_LINK);
     }
 }
 
-/*
- * Other threads may be at work.  What looks changed is believed where it looks so twice, in one life of the block: its
- * end and beginning change bytes as well.
- */
-static void watch_check_live(const struct tp_page *page, uint32_t index)
+static void watch_check_standing(const struct tp_page *page, uint32_t index)
+{
+    if (tp_watch_life(&page->watch[index]) == TP_WATCH_LIVES)
+        watch_check_behind(page, index, tp_page_block(page, index));
+    else
+        watch_check_freed(page, index, WATCH_LINK, watch_fill_bytes(page));
+}
+
+static bool watch_stands(const struct tp_page *page, uint32_t index)
 {
     const struct tp_watch *watch = &page->watch[index];
     const char *p = tp_page_block(page, index);
+    if (tp_watch_life(watch) == TP_WATCH_AT_REST)
+        return tp_checked_find_change(p + WATCH_LINK, p + watch_fill_bytes(page), watch_freed_pattern(index)) == NULL;
+    return tp_checked_find_change(p + watch->size, p + page->block_size, watch_live_pattern(index)) == NULL;
+}
+
+/*
+ * Other threads may be at work.  What looks changed is believed where it looks so while the block neither begins nor
+ * ends: it is looked at between two readings of its life.
+ */
+static void watch_check_block(const struct tp_page *page, uint32_t index)
+{
+    const struct tp_watch *watch = &page->watch[index];
     uint8_t life = __atomic_load_n(&watch->life, __ATOMIC_ACQUIRE);
-    if (life % 2 == 0 ||
-        tp_checked_find_change(p + watch->size, p + page->block_size, watch_live_pattern(index)) == NULL)
+    enum tp_watch_life step = (enum tp_watch_life)(life % TP_WATCH_LIFE_STEPS);
+    if (!watch_was_filled(watch) || step == TP_WATCH_BEGINS || step == TP_WATCH_ENDS || watch_stands(page, index))
         return;
-    tp_os_sleep_ms(1);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
     if (__atomic_load_n(&watch->life, __ATOMIC_ACQUIRE) == life)
-        watch_check_behind(page, index, p);
+        watch_check_standing(page, index);
 }
 
 static void watch_check_page(const struct tp_page *page)
 {
     for (uint32_t index = 0; index < page->carved; index++)
-        watch_check_live(page, index);
+        watch_check_block(page, index);
 }
 
 static void watch_check_region(unsigned region)

@@ -4,6 +4,7 @@
  *
  *   live         | contents, as requested        | pattern, to the end of the block |
  *   quarantined  | pattern, up to WATCH_FILL bytes ... |
+ *   at home      | next | same pattern ...            |      looked at before the block is given out again
  *
  * They lie on pages of their own (heap.h) among blocks of all tags, with a record each out of their way (page.h).
  * Watched pages carry TP_OWNER_ASK, so every free comes by here.

@@ -19,7 +19,7 @@ NOT_REPLACED = {"__libc_freeres", "__libc_alloca_cutoff", "__libc_alloc_buffer_a
 FAMILY_PATTERN = re.compile(r"^(__libc_|__)?(malloc|calloc|realloc|reallocarray|free|cfree|memalign|aligned_alloc|"
                             r"posix_memalign|valloc|pvalloc|mallinfo2?|mallopt|malloc_\w+)$")
 # What the module replaces besides, and the public interface that both builds have.
-BESIDES = {"_exit", "_Exit", "pthread_create", "dlclose"}
+BESIDES = {"_exit", "_Exit", "pthread_create", "dlclose", "tagpool_verify_range"}
 
 
 def exported(path):

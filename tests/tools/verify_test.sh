@@ -243,6 +243,8 @@ ends 143 0 0 143 --verify --ends=both -- "$maker" kill=15
 
 # A shell's background jobs ignore SIGINT and SIGQUIT; a terminal's do not.
 start() { # PROGRAM...: in a session and process group of its own, as $pid
+    : >"$work/out" # in the background it may be too late
+    : >"$work/err"
     env --default-signal=INT,QUIT setsid "$tagpool" run --verify "$@" >"$work/out" 2>"$work/err" </dev/null &
     pid=$!
 }

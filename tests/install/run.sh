@@ -74,6 +74,7 @@ fi
 check "the installed run finds the installed module" "$prefix/bin/tagpool" run -- /bin/ls /
 check "env names a module that is there" sh -c "$prefix/bin/tagpool env | grep -q '^LD_PRELOAD=/.*libtagpool-preload.so'"
 check "poolmon is installed" sh -c "$prefix/bin/poolmon -h | grep -qi poolmon"
+check "verifier is installed" sh -c "$prefix/bin/verifier run --help | grep -q -e --special-pool"
 check "library and module need libc alone" library_needs_libc_alone
 check "nothing has Google's names" nothing_of_googles
 check "man pages are installed" test -f "$prefix/share/man/man1/tagpool.1"

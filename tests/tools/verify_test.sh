@@ -15,7 +15,11 @@ pid=
 trap '[ -z "$pid" ] || kill -KILL $pid 2>/dev/null; rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
-TAGPOOL_PRELOAD=$(ldd "$tagpool" | awk '/libc\.so\.6/ { print $3 }') # any library will do
+# Any library will do for the modules, which lie side by side.
+libc=$(ldd "$tagpool" | awk '/libc\.so\.6/ { print $3 }')
+TAGPOOL_PRELOAD=$work/libtagpool-preload.so
+cp "$(dirname "$libc")/libm.so.6" "$TAGPOOL_PRELOAD"
+cp "$TAGPOOL_PRELOAD" "$work/libtagpool-verify.so"
 export TAGPOOL_PRELOAD LC_ALL=C
 # Under AddressSanitizer: it is meant that another library is preloaded.
 export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0"

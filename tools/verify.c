@@ -82,23 +82,41 @@ int verify_set_verify(struct verify *verify, const char *value)
 
 /* ---- the special pool ---- */
 
+static int verify_set_sample(struct verify *verify, const char *value)
+{
+    static const char sample[] = "sample:1/";
+    const char *at = value + sizeof(sample) - 1;
+    uint64_t number;
+    if (strncmp(value, sample, sizeof(sample) - 1) != 0 || !verify_read_number(&at, "", UINT32_MAX, &number) ||
+        number == 0)
+        return report_usage("--special-pool=%s is no fraction: say --special-pool=sample:1/1000.", value);
+    verify_put(verify, VERIFY_SPECIAL, "--special-pool",
+               memory_format("special=sample:%llu", (unsigned long long)number));
+    return 0;
+}
+
+static int verify_set_budget(struct verify *verify, const char *value)
+{
+    const char *at = value + strlen("auto:");
+    uint64_t percent;
+    if (!verify_read_number(&at, "", 100, &percent) || percent == 0)
+        return report_usage("--special-pool=%s is no share of the time: say --special-pool=auto:10, 1 to 100 percent.",
+                            value);
+    verify_put(verify, VERIFY_SPECIAL, "--special-pool", memory_format("special=%s", value));
+    return 0;
+}
+
 int verify_set_special_pool(struct verify *verify, const char *value)
 {
     static const char *const choices[] = {"auto", "all", NULL};
-    static const char sample[] = "sample:1/";
-    uint64_t number;
     if (value == NULL)
         value = "auto";
-    if (strncmp(value, sample, sizeof(sample) - 1) == 0) {
-        const char *at = value + sizeof(sample) - 1;
-        if (!verify_read_number(&at, "", UINT32_MAX, &number) || number == 0)
-            return report_usage("--special-pool=%s is no fraction: say --special-pool=sample:1/1000.", value);
-        verify_put(verify, VERIFY_SPECIAL, "--special-pool",
-                   memory_format("special=sample:%llu", (unsigned long long)number));
-        return 0;
-    }
+    if (strncmp(value, "sample:", 7) == 0)
+        return verify_set_sample(verify, value);
+    if (strncmp(value, "auto:", 5) == 0)
+        return verify_set_budget(verify, value);
     if (!verify_is_one_of(value, choices))
-        return report_usage("--special-pool=%s is not known: say auto, all or sample:1/N.", value);
+        return report_usage("--special-pool=%s is not known: say auto, auto:PERCENT, all or sample:1/N.", value);
     verify_put(verify, VERIFY_SPECIAL, "--special-pool", memory_format("special=%s", value));
     return 0;
 }
@@ -194,8 +212,13 @@ int verify_set_exact(struct verify *verify, const char *value)
 
 int verify_set_track(struct verify *verify, const char *value)
 {
-    (void)value;
-    return verify_put_plain(verify, VERIFY_TRACK, "--track", "track");
+    static const char *const choices[] = {"site", "stacks", "full", NULL};
+    if (value == NULL)
+        value = "stacks";
+    if (!verify_is_one_of(value, choices))
+        return report_usage("--track=%s is not known: say site, stacks or full.", value);
+    verify_put(verify, VERIFY_TRACK, "--track", memory_format("track=%s", value));
+    return 0;
 }
 
 int verify_set_leaks(struct verify *verify, const char *value)

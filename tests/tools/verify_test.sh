@@ -182,7 +182,7 @@ told 'special=all' --special-pool=all --verify
 told 'special=auto tags=A,B*,C?,D' --verify --tags=A,B* --tags=C?,D
 told 'special=auto sizes=10-200' --verify --sizes=10-200
 told 'special=auto sizes=0-0' --verify --sizes=0
-told 'special=auto ends=mixed exact track leaks=1 harden quarantine=65536 guard=madvise' --verify --exact --track \
+told 'special=auto ends=mixed exact track=stacks leaks=1 harden quarantine=65536 guard=madvise' --verify --exact --track \
     --harden --leaks --ends=mixed --quarantine=65536 --guard=madvise
 told 'special=auto fail=probability:600,tag:Conn fail=nth:3,site:lib*' --verify --fail=probability:600,tag:Conn \
     --fail=nth:3,site:lib*

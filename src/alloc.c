@@ -267,6 +267,15 @@ static struct tp_block_info block_info(struct tp_page *page, uint32_t index)
     return info;
 }
 
+/* Pages that know of each block whether it lives stop for one that does not, as they do when it is freed. */
+static struct tp_block_info block_info_live(struct tp_page *page, uint32_t index, const void *block)
+{
+    struct tp_block_info info = block_info(page, index);
+    if (TP_UNLIKELY(info.slot == TAGPOOL_SEGMENT_NO_SLOT))
+        tp_side_take(page, index, block);
+    return info;
+}
+
 /* What special pool knows has no page. */
 static struct tp_block_info block_info_special(const struct tp_special *special)
 {
@@ -279,7 +288,7 @@ struct tp_block_info tp_block_look_up(const void *block)
         return block_info_special(tp_special_look_up(block));
     struct tp_page *page = block_page_or_stop(block);
     if (page->state != TP_UNIT_LARGE)
-        return block_info(page, tp_page_index(page, block));
+        return block_info_live(page, tp_page_index(page, block), block);
     if (block != page->start)
         tp_large_stop_middle(page, block);
     return block_info(page, 0);

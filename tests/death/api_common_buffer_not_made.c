@@ -1,4 +1,4 @@
-/* expect: 0x0{14}03, 0x0{15}1, .*common buffer was freed that is not allocated */
+/* expect: DMA_FREED_TOO_OFTEN 0x0{15}1, */
 #include <tagpool.h>
 
 int main(void)

@@ -1,4 +1,4 @@
-/* expect: 0x0{14}16, .*common buffer was used that is not allocated */
+/* expect: DMA_NOT_MAPPED */
 #include <tagpool.h>
 
 int main(void)

@@ -1,4 +1,4 @@
-/* expect: 0x0{14}0F, 0x0{15}2, 0x0{12}3001, .*wrote behind the end of a common buffer: .*, tag Buff */
+/* expect: DMA_WRITTEN_OUTSIDE 0x0{15}2, 0x0{12}3001, .*, tag Buff */
 #include <tagpool.h>
 
 int main(void)

@@ -1,4 +1,4 @@
-/* expect: 0x0{15}7, 0x0{16}, 0x\w{16}, 0x\w{16}\).*freed already.*tag Conn, page */
+/* expect: CALLER_FREED_TWICE 0x0{16}, 0x\w{16}, 0x\w{16}\).*tag Conn, page */
 #include <tagpool.h>
 
 int main(void)

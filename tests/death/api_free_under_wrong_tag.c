@@ -1,4 +1,4 @@
-/* expect: 0x0{15}A, 0x\w{16}, 0x0{8}6E6E6F43, 0x0{8}656D6F53\).*under another tag.*tag Conn, */
+/* expect: CALLER_WRONG_TAG 0x\w{16}, 0x0{8}6E6E6F43, 0x0{8}656D6F53\).*tag Conn, */
 #include <tagpool.h>
 
 int main(void)

@@ -1,4 +1,4 @@
-/* expect: 0x0{14}CB, .*lookaside list was used that was not made, or was destroyed */
+/* expect: LOOKASIDE_UNKNOWN */
 #include <tagpool.h>
 
 int main(void)

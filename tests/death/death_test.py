@@ -1,5 +1,5 @@
 """
-Run a program that breaks one rule; it must end by SIGABRT after the report that its own source expects.
+Run a program that breaks one rule; it must end by SIGABRT after the report that its own source expects (rules.py).
 
 Usage: death_test.py SOURCE PROGRAM PRELOAD     PRELOAD may be "-"
 """
@@ -11,8 +11,8 @@ import signal
 import subprocess
 import sys
 
-NAMES = {"C2": "BAD_POOL_CALLER", "C4": "DRIVER_VERIFIER_DETECTED_VIOLATION", "E6": "DRIVER_VERIFIER_DMA_VIOLATION"}
-STOP = re.compile(r"\*\*\* STOP: 0x000000(C[24]|E6) \((?:0x[0-9A-F]{16}, ){3}0x[0-9A-F]{16}\) ([A-Z_]+)\n[A-Z][^\n]*\.\n")
+import guards
+import rules
 
 
 def run(command, env):
@@ -25,28 +25,38 @@ def run(command, env):
     return status, text
 
 
-def main():
-    source, program, preload = sys.argv[1:]
-    with open(source) as file:
-        expected = re.match(r"/\* expect: (.*) \*/\n", file.readline())
-    if expected is None:
-        raise SystemExit(f"FAILED: {source} does not say what it expects")
-    env = dict(os.environ, TAGPOOL_TAGS="module")
-    if preload != "-":
-        env["LD_PRELOAD"] = os.path.abspath(preload)
+def check(program, env, expected):
     status, text = run([program], env)
     print(text, end="")
     if status != -signal.SIGABRT:
         raise SystemExit(f"FAILED: ended with {status}, not by SIGABRT")
-    stop = STOP.fullmatch(text)
-    if stop is None or NAMES[stop[1]] != stop[2]:
-        raise SystemExit("FAILED: not one line in the original's form and one sentence")
-    if re.search(expected[1], text, re.DOTALL) is None:
-        raise SystemExit(f"FAILED: does not match {expected[1]}")
+    table = rules.read()
+    rests = [rest for rest in (rules.rest_of_stop(text, table[name]) for name in expected.rules) if rest is not None]
+    if not rests:
+        raise SystemExit(f"FAILED: not one line in the original's form and one sentence for {expected.rules}")
+    if re.match(expected.pattern, rests[0], re.DOTALL) is None:
+        raise SystemExit(f"FAILED: does not match {expected.pattern}")
     # Nobody to read the report: the program ends all the same.
     status, _ = run(["/bin/sh", "-c", 'exec "$0" 2>&-', program], env)
     if status != -signal.SIGABRT:
         raise SystemExit(f"FAILED: with stderr closed ended with {status}")
+
+
+def main():
+    source, program, preload = sys.argv[1:]
+    expected = rules.expected(source)
+    if expected is None:
+        raise SystemExit(f"FAILED: {source} does not say what it expects")
+    env = dict(os.environ, TAGPOOL_TAGS="module")
+    for name in ("TAGPOOL_VERIFY", "TAGPOOL_REPORT"):
+        env.pop(name, None)
+    if preload != "-":
+        env["LD_PRELOAD"] = os.path.abspath(preload)
+    if not expected.verify:
+        check(program, env, expected)
+    for words in [words for line in expected.verify for words in guards.each(line)]:
+        print(f"TAGPOOL_VERIFY={words!r}")
+        check(program, dict(env, TAGPOOL_VERIFY=words), expected)
 
 
 main()

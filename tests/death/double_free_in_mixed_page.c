@@ -1,4 +1,4 @@
-/* expect: 0x0{15}7, 0x0{16}, 0x\w{16}, 0x0000([0-9A-F]{12})\).*freed already.*pointer 0x\1, tag doub, page 0x */
+/* expect: CALLER_FREED_TWICE 0x0{16}, 0x\w{16}, 0x0000([0-9A-F]{12})\).*pointer 0x\1, tag doub, page 0x */
 #include <stdlib.h>
 
 int main(void)

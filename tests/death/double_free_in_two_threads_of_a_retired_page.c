@@ -1,4 +1,4 @@
-/* expect: 0x0{15}7, .*freed already */
+/* expect: CALLER_FREED_TWICE */
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* expect: 0x0{14}(07|46), .*freed */
+/* expect: CALLER_FREED_TWICE|CALLER_INVALID */
 #include <stdlib.h>
 
 enum { BLOCKS = 5000 };

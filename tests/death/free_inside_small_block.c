@@ -1,4 +1,4 @@
-/* expect: 0x0{11}41286, 0x(\w{16}), 0x(\w{15})0, 0x0{14}10\).*middle of a block */
+/* expect: CALLER_MIDDLE 0x(\w{16}), 0x(\w{15})0, 0x0{14}10\) */
 #include <stdlib.h>
 
 int main(void)

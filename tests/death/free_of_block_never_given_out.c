@@ -1,4 +1,4 @@
-/* expect: 0x0{14}46, .*no block is allocated */
+/* expect: CALLER_INVALID */
 #include <stdlib.h>
 
 int main(void)

@@ -1,4 +1,4 @@
-/* expect: 0x0{14}42, 0x0000([0-9A-F]{12}), .*no pool ever gave out.*pointer 0x\1, page 0x\1 */
+/* expect: CALLER_NO_POOL 0x0000([0-9A-F]{12}), .*pointer 0x\1, page 0x\1 */
 #include <stdlib.h>
 #include <sys/mman.h>
 

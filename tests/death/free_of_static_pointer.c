@@ -1,4 +1,4 @@
-/* expect: 0x0{14}42, .*no pool ever gave out */
+/* expect: CALLER_NO_POOL */
 #include <stdlib.h>
 
 static char room[64];

@@ -1,4 +1,4 @@
-/* expect: 0x0{14}42, */
+/* expect: CALLER_NO_POOL */
 #include <stdlib.h>
 
 int main(void)

@@ -1,0 +1,14 @@
+/*
+ * expect: BEYOND_END_TOUCHED 0x0000(\w{9}000), 0x0{15}1, 0x0000\w{12}, 0x0{16}\).*pointer 0x\1, page
+ * verify: special=all guard=each
+ */
+#include <stdlib.h>
+
+int main(void)
+{
+    void *block;
+    posix_memalign(&block, 4096, 8192);
+    ((char *)block)[8192] = 'x';
+    free(block);
+    return 0;
+}

@@ -1,0 +1,13 @@
+/*
+ * expect: BEYOND_END_TOUCHED 0x0000(\w{9}000), 0x0{15}1, 0x0000\w{12}, 0x0{16}\).*pointer 0x\1, page
+ * verify: special=all guard=each
+ */
+#include <stdlib.h>
+
+int main(void)
+{
+    char *block = malloc(100 * 1024);
+    block[100 * 1024] = 'x';
+    free(block);
+    return 0;
+}

@@ -1,0 +1,14 @@
+/*
+ * expect: BEYOND_END_TOUCHED 0x0000(\w{9}000), 0x0{15}0, 0x0000\w{12}, 0x0{16}\).*pointer 0x\1, page
+ * verify: special=all guard=each
+ */
+#include <stdlib.h>
+
+int main(void)
+{
+    char *block = calloc(8, 20), sum = 0;
+    for (int i = 0; i < 160; i++)
+        sum |= block[i];
+    return sum != 0 || block[160];
+    return 0;
+}

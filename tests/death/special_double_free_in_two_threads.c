@@ -1,0 +1,22 @@
+/*
+ * expect: CALLER_FREED_TWICE 0x0{16}, 0x\w{16}, 0x0000(\w{9}FA0)\).*pointer 0x\1, tag spec, page
+ * verify: special=all guard=each
+ */
+#include <pthread.h>
+#include <stdlib.h>
+
+static void *free_it(void *block)
+{
+    free(block);
+    return NULL;
+}
+
+int main(void)
+{
+    pthread_t thread;
+    char *block = malloc(96);
+    pthread_create(&thread, NULL, free_it, block);
+    pthread_join(thread, NULL);
+    free(block);
+    return 0;
+}

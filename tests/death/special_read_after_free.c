@@ -1,0 +1,13 @@
+/*
+ * expect: FREED_POOL_TOUCHED 0x0000(\w{9}FA0), 0x0{15}0, 0x0000\w{12}, 0x0{16}\).*pointer 0x\1, page
+ * verify: special=all guard=each
+ */
+#include <stdlib.h>
+
+int main(void)
+{
+    char *block = malloc(96);
+    free(block);
+    return block[0];
+    return 0;
+}

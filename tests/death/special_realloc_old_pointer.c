@@ -1,0 +1,12 @@
+/*
+ * expect: FREED_POOL_TOUCHED 0x0000(\w{9}FA0), 0x0{15}0, 0x0000\w{12}, 0x0{16}\).*pointer 0x\1, page
+ * verify: special=all guard=each
+ */
+#include <stdlib.h>
+
+int main(void)
+{
+    char *block = malloc(96), *longer = realloc(block, 200);
+    return longer == NULL || block[0];
+    return 0;
+}

@@ -1,0 +1,13 @@
+/*
+ * expect: BEYOND_END_TOUCHED 0x0000(\w{9}000), 0x0{15}1, 0x0000\w{12}, 0x0{16}\).*pointer 0x\1, page
+ * verify: special=all exact guard=each
+ */
+#include <stdlib.h>
+
+int main(void)
+{
+    char *block = malloc(101);
+    block[101] = 'x';
+    free(block);
+    return 0;
+}

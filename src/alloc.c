@@ -346,26 +346,36 @@ static void block_forget_account(const void *block, const struct tp_block_info *
  * A block in place of one of the same kind that is charged: the charge goes with it, and only the difference is asked
  * for.
  */
-static void *block_replace_charged(struct tp_thread *thread, const void *old, const struct tp_block_info *info,
-                                   const struct tp_alloc_request *request)
+static void *block_step_replace(struct alloc_step *step, const void *old, const struct tp_block_info *info)
 {
-    struct alloc_step step = alloc_step_begin(thread, request);
-    size_t bytes = alloc_step_bytes(&step), before = block_charge(info);
+    size_t bytes = alloc_step_bytes(step), before = block_charge(info);
     unsigned region = tp_tags[info->slot].region;
-    tp_fork_note_slow_call();
-    if (!alloc_is_possible(&step))
-        return NULL;
     if (bytes > before && !tp_quota_charge_more(info->account, region, bytes - before)) {
         errno = EDQUOT;
         return NULL;
     }
-    void *block = alloc_step_run(&step);
+    void *block = alloc_step_run(step);
     if (block != NULL)
         block_forget_account(old, info);
     if (block != NULL && bytes < before)
         tp_quota_charge_less(info->account, region, before - bytes);
     if (block == NULL && bytes > before)
         tp_quota_charge_less(info->account, region, bytes - before);
+    return block;
+}
+
+static void *block_replace_charged(struct tp_thread *thread, const void *old, const struct tp_block_info *info,
+                                   const struct tp_alloc_request *request)
+{
+    struct alloc_step step = alloc_step_begin(thread, request);
+    tp_fork_note_slow_call();
+    if (!alloc_is_possible(&step))
+        return NULL;
+    void *block = block_step_replace(&step, old, info);
+    if (TP_UNLIKELY(step.is_refused)) {
+        step.plan.treatment = TP_TREAT_PLAIN;
+        block = block_step_replace(&step, old, info);
+    }
     return block;
 }
 

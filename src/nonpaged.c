@@ -23,6 +23,7 @@ bool tp_nonpaged_charge(size_t size)
             return false;
     } while (!__atomic_compare_exchange_n(&nonpaged_locked, &held, held + size, true, __ATOMIC_RELAXED,
                                           __ATOMIC_RELAXED));
+    tp_poke(&tp_segment->locked_bytes, tp_peek(&nonpaged_locked));
     return true;
 }
 
@@ -41,7 +42,6 @@ bool tp_nonpaged_lock(void *addr, size_t size)
         tp_nonpaged_uncharge(size);
         return false;
     }
-    tp_poke(&tp_segment->locked_bytes, tp_peek(&nonpaged_locked));
     return true;
 }
 

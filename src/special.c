@@ -22,13 +22,17 @@
 #define SPECIAL_EXACT 64u
 #define SPECIAL_BINS (SPECIAL_EXACT + 32u)
 
+/* Quarantine: so many blocks, and so many pages of them; but of a small area no more than a part. */
 #define SPECIAL_QUARANTINE 65536u
+#define SPECIAL_QUARANTINE_PAGES ((16 * TP_GIB) >> TP_OS_PAGE_SHIFT)
+#define SPECIAL_QUARANTINE_SHARE 2
 
 /* Record 0 is none. */
 struct special_list {
     uint32_t first;
     uint32_t last;
     uint32_t count;
+    size_t pages;
 };
 
 struct tp_special_area tp_special_area;
@@ -180,6 +184,7 @@ static void special_append(struct special_list *list, uint32_t index)
         list->first = index;
     list->last = index;
     list->count++;
+    list->pages += special_record(index)->room;
 }
 
 static uint32_t special_take_first(struct special_list *list)
@@ -191,6 +196,7 @@ static uint32_t special_take_first(struct special_list *list)
     if (list->first == 0)
         list->last = 0;
     list->count--;
+    list->pages -= special_record(index)->room;
     return index;
 }
 
@@ -232,12 +238,18 @@ static void special_give_run(uint32_t index)
     tp_unlock(TP_LOCK_SPECIAL);
 }
 
+static bool special_quarantine_is_full(void)
+{
+    return special_quarantine.count > special_quarantine_most ||
+           special_quarantine.pages > tp_min(SPECIAL_QUARANTINE_PAGES, special_pages / SPECIAL_QUARANTINE_SHARE);
+}
+
 /* The longest in quarantine makes room for a block that was freed now. */
 static void special_detain(uint32_t index)
 {
     tp_lock(TP_LOCK_SPECIAL);
     special_append(&special_quarantine, index);
-    while (special_quarantine.count > special_quarantine_most) {
+    while (special_quarantine_is_full()) {
         uint32_t oldest = special_take_first(&special_quarantine);
         uint32_t room = special_record(oldest)->room;
         special_append(&special_bins[special_bin(&room)], oldest);
@@ -263,10 +275,20 @@ static size_t special_open_bytes(const struct tp_special *special)
     return special->size != 0 ? (size_t)(special_open_to(special) - special_open_from(special)) : 0;
 }
 
+/* The API's blocks of an OS page and more begin on one (tagpool.h), whether or not they end on one. */
+static size_t special_alignment(const struct tp_checked_request *request)
+{
+    if (request->exact && request->alignment <= 16)
+        return 1;
+    if (tp_tags[request->slot].layout != TP_LAYOUT_MALLOC && request->size >= TP_OS_PAGE)
+        return tp_max(request->alignment, TP_OS_PAGE);
+    return request->alignment;
+}
+
 /* A block of no bytes begins where a guard does. */
 static char *special_place(const struct tp_special *special, const struct tp_checked_request *request)
 {
-    size_t alignment = request->exact && request->alignment <= 16 ? 1 : request->alignment;
+    size_t alignment = special_alignment(request);
     char *start = special_page_address(special->first);
     if (alignment > TP_OS_PAGE)
         start = (char *)tp_round_up((uintptr_t)start, alignment);

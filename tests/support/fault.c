@@ -2,6 +2,7 @@
 #include "child.h"
 
 #include "alloc.h"
+#include "guard.h"
 #include "metadata.h"
 #include "os.h"
 #include "span.h"
@@ -44,6 +45,8 @@ FAULT(int, tp_os_commit, (void *addr, size_t size), (addr, size), -ENOMEM)
 FAULT(int, tp_os_lock, (void *addr, size_t size), (addr, size), -ENOMEM)
 FAULT(int, tp_os_collapse, (void *addr, size_t size), (addr, size), -EINVAL)
 FAULT(int, tp_os_populate, (void *addr, size_t size), (addr, size), -ENOMEM)
+FAULT(int, tp_guard_open, (void *addr, size_t size), (addr, size), -ENOMEM)
+FAULT(int, tp_guard_prepare, (void *addr, size_t size), (addr, size), -ENOMEM)
 FAULT(void *, tp_metadata_alloc, (size_t size), (size), NULL)
 FAULT(struct tp_page *, tp_span_alloc, (unsigned region, size_t units, size_t align_units),
       (region, units, align_units), NULL)

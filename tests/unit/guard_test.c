@@ -9,13 +9,12 @@
 #include "guard.h"
 #include "os.h"
 #include "rss.h"
+#include "touch.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,6 +24,8 @@
 #include <unistd.h>
 
 #define PAGE TP_OS_PAGE
+/* The call that fails: that of the system, not the first one, which is the module's own. */
+enum { INNER = 2 };
 enum { RUNS = 10000, ROUNDS = 10000, STEP_PAGES = 64, RANGES = 16 };
 
 /* --- helpers -------------------------------------------------------------------------------------------------- */
@@ -55,38 +56,6 @@ enum { RUNS = 10000, ROUNDS = 10000, STEP_PAGES = 64, RANGES = 16 };
 static int guard_signal; /* what a touch of a guard is */
 static char *space;
 static size_t mappings_before; /* with the space reserved, and nothing prepared */
-
-static __thread sigjmp_buf touch_back;
-static __thread void *touch_address;
-
-static void touch_failed(int signal, siginfo_t *info, void *context)
-{
-    (void)context;
-    touch_address = info->si_addr;
-    siglongjmp(touch_back, signal);
-}
-
-static void catch_touches(void)
-{
-    struct sigaction action = {.sa_sigaction = touch_failed, .sa_flags = SA_SIGINFO};
-    sigaction(SIGSEGV, &action, NULL);
-    sigaction(SIGBUS, &action, NULL);
-}
-
-/* The signal of a read or a write there; 0: none.  The signal tells the address to the byte. */
-static int touch(char *at, bool write)
-{
-    int signal = sigsetjmp(touch_back, 1);
-    if (signal != 0) {
-        ck_assert_ptr_eq(touch_address, at);
-        return signal;
-    }
-    if (write)
-        *(volatile char *)at = 1;
-    else
-        (void)*(volatile char *)at;
-    return 0;
-}
 
 static void must_be_guard(char *at)
 {
@@ -142,7 +111,7 @@ static bool system_has(enum tp_guard_kind kind)
 
 static bool begin(enum tp_guard_kind kind)
 {
-    catch_touches();
+    touch_catch();
     if (!system_has(kind)) {
         printf("the system has no guards of kind %d\n", (int)kind);
         ck_assert_int_lt(tp_guard_init(kind), 0);
@@ -346,7 +315,7 @@ START_TEST(what_the_system_refuses_is_not_counted)
     ck_assert(begin(TP_GUARD_PROTECT));
     have_pages(STEP_PAGES);
     for (size_t i = 0; i < most_mappings(); i++) {
-        fault_at(1);
+        fault_at(INNER);
         ck_assert_int_lt(tp_guard_open(page(1), PAGE), 0);
     }
     fault_at(0);
@@ -361,7 +330,7 @@ static void what_cannot_be_prepared_stays_inaccessible(void)
 {
     have_pages(STEP_PAGES);
     if (tp_guard_kind() != TP_GUARD_PROTECT) {
-        fault_at(1);
+        fault_at(INNER);
         ck_assert_int_lt(tp_guard_prepare(page(STEP_PAGES), PAGE), 0);
         fault_at(0);
     }
@@ -764,7 +733,7 @@ static void guard_as_nobody(void *argument)
 
 START_TEST(none_needs_a_privilege)
 {
-    catch_touches();
+    touch_catch();
     for (int kind = TP_GUARD_MADVISE; geteuid() == 0 && kind <= TP_GUARD_PROTECT; kind++) {
         struct child_result result = child_run(guard_as_nobody, &kind);
         ck_assert_msg(!system_has((enum tp_guard_kind)kind) || child_succeeded(&result), "%s", result.text);

@@ -203,6 +203,7 @@ void tp_verify_init(void)
     memcpy(verify_rules->rows, settings.rules, sizeof(verify_rules->rows));
     verify_rules->count = settings.count;
     tp_special_configure(settings.guards, settings.quarantine);
+    tp_watch_configure(settings.quarantine);
     tp_budget_configure(settings.budget);
     verify_show();
     verify_begin();

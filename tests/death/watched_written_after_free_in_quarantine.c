@@ -4,8 +4,8 @@
  * expect: FREED_POOL_MODIFIED 0x0000(\w{11}5), 0x0{15}1, 0x0{16}, 0x0{16}\).*pointer 0x\1, tag watc, page
  * verify: track quarantine=16
  */
+#include <signal.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 int main(void)
 {
@@ -14,6 +14,6 @@ int main(void)
     block[5] = 'x';
     for (int i = 0; i < 16; i++)
         free(malloc(100));
-    _exit(0);
+    raise(SIGKILL);
     return 0;
 }

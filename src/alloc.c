@@ -301,7 +301,7 @@ bool tp_block_find(const void *block, struct tp_block_info *info)
     uint32_t index = 0;
     if (TP_UNLIKELY(special != NULL)) {
         *info = block_info_special(special);
-        return special->block == block && special->state == TP_SPECIAL_LIVE;
+        return special->block == block && tp_special_lives(special);
     }
     if (page == NULL)
         return false;

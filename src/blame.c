@@ -3,7 +3,7 @@
 
 static void blame_special(struct tp_blame *blame, const struct tp_special *special)
 {
-    bool lives = special->state == TP_SPECIAL_LIVE;
+    bool lives = tp_special_lives(special);
     *blame = (struct tp_blame){
         .block = special->block,
         .size = special->size,

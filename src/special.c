@@ -213,7 +213,7 @@ static uint32_t special_carve(uint32_t room)
     for (uint32_t i = 0; i < room; i++)
         *special_map_at(special_next + i) = index;
     special_next += room;
-    special_count++;
+    tp_publish(&special_count, index + 1);
     return index;
 }
 
@@ -464,7 +464,7 @@ static __attribute__((noreturn, cold)) void special_stop(const struct tp_special
 const struct tp_special *tp_special_look_up(const void *p)
 {
     const struct tp_special *special = special_find(p);
-    if (special == NULL || special->block != p || tp_peek(&special->state) != TP_SPECIAL_LIVE)
+    if (special == NULL || special->block != p || !tp_special_lives(special))
         special_stop(special, p);
     return special;
 }
@@ -476,19 +476,28 @@ void tp_special_forget_account(const void *p)
 
 /* --- free ----------------------------------------------------------------------------------------------------- */
 
-static void special_check(const struct tp_special *special)
+/* What was changed around a block, and which rule forbids it; NULL: nothing was. */
+static const char *special_find_change(const struct tp_special *special, enum tp_rule *rule)
 {
-    uintptr_t p = (uintptr_t)special->block;
-    uint32_t tag = tp_tags[special->slot].tag;
-    const char *changed = NULL;
     if (special->size == 0)
+        return NULL;
+    *rule = TP_SPECIAL_UNDERRUN_FOUND;
+    const char *changed = tp_checked_find_change(special_open_from(special), special->block, special->pattern);
+    if (TP_UNLIKELY(changed != NULL))
+        return changed;
+    *rule = TP_SPECIAL_OVERRUN_FOUND;
+    return tp_checked_find_change(special->block + special->size, special_open_to(special), special->pattern);
+}
+
+/* The caller holds the record (B2); a stop is made of one that is live. */
+static void special_check(struct tp_special *special)
+{
+    enum tp_rule rule;
+    const char *changed = special_find_change(special, &rule);
+    if (TP_LIKELY(changed == NULL))
         return;
-    changed = tp_checked_find_change(special_open_from(special), special->block, special->pattern);
-    if (TP_UNLIKELY(changed != NULL))
-        tp_stop(TP_SPECIAL_UNDERRUN_FOUND, p, (uintptr_t)changed, 0, changed, tag);
-    changed = tp_checked_find_change(special->block + special->size, special_open_to(special), special->pattern);
-    if (TP_UNLIKELY(changed != NULL))
-        tp_stop(TP_SPECIAL_OVERRUN_FOUND, p, (uintptr_t)changed, 0, changed, tag);
+    tp_publish(&special->state, TP_SPECIAL_LIVE);
+    tp_stop(rule, (uintptr_t)special->block, (uintptr_t)changed, 0, changed, tp_tags[special->slot].tag);
 }
 
 static void special_keep(const struct tp_special *special)
@@ -525,26 +534,33 @@ static void special_count_free(struct tp_thread *thread, const struct tp_special
         tp_quota_uncharge(special->account, tp_tags[special->slot].region, bytes);
 }
 
-/* Whoever comes second finds it ended (B2). */
-static void special_end(struct tp_special *special, void *p)
+/* From LIVE to HELD (B2); false: it does not live, also after others held it. */
+static bool special_hold(struct tp_special *special)
 {
-    uint8_t live = TP_SPECIAL_LIVE;
-    if (special == NULL || special->block != p ||
-        !__atomic_compare_exchange_n(&special->state, &live, TP_SPECIAL_FREED, false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_ACQUIRE))
-        special_stop(special, p);
+    for (;;) {
+        uint8_t state = TP_SPECIAL_LIVE;
+        if (__atomic_compare_exchange_n(&special->state, &state, TP_SPECIAL_HELD, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE))
+            return true;
+        if (state != TP_SPECIAL_HELD)
+            return false;
+        tp_os_sleep_ms(1);
+    }
 }
 
+/* Ended before its pages are guards: who touches them then touches a freed block. */
 void tp_special_free(struct tp_thread *thread, void *p, const struct tp_checked_free *how)
 {
     struct tp_special *special = special_find(p);
-    if (special != NULL && tp_peek(&special->state) == TP_SPECIAL_LIVE && special->block == p) {
-        tp_checked_stop_unless_match(p, special->slot, special->size, special->face, how);
-        special_check(special);
-    }
-    special_end(special, p);
+    if (special == NULL || special->block != p || !tp_special_lives(special))
+        special_stop(special, p);
+    tp_checked_stop_unless_match(p, special->slot, special->size, special->face, how);
+    if (!special_hold(special))
+        special_stop(special, p);
+    special_check(special);
     special->free_stack = tp_trace_take(how->call, TP_TRACE_DEEP);
     special->free_thread = tp_checked_thread(thread);
+    tp_publish(&special->state, TP_SPECIAL_FREED);
     special_keep(special);
     special_close(special);
     special_count_free(thread, special);
@@ -555,25 +571,30 @@ void tp_special_free(struct tp_thread *thread, void *p, const struct tp_checked_
 
 void tp_special_each(void (*each)(const struct tp_special *special, void *argument), void *argument)
 {
-    for (uint32_t index = 1; index < special_count; index++)
-        if (tp_peek(&special_record(index)->state) == TP_SPECIAL_LIVE)
+    uint32_t count = __atomic_load_n(&special_count, __ATOMIC_ACQUIRE);
+    for (uint32_t index = 1; index < count; index++)
+        if (tp_special_lives(special_record(index)))
             each(special_record(index), argument);
-}
-
-static void special_check_one(const struct tp_special *special, void *argument)
-{
-    special_check(special);
 }
 
 void tp_special_check_all(void)
 {
-    tp_special_each(special_check_one, NULL);
+    uint32_t count = __atomic_load_n(&special_count, __ATOMIC_ACQUIRE);
+    for (uint32_t index = 1; index < count; index++) {
+        struct tp_special *special = special_record(index);
+        if (!special_hold(special))
+            continue;
+        special_check(special);
+        tp_publish(&special->state, TP_SPECIAL_LIVE);
+    }
 }
 
 /* --- fork ----------------------------------------------------------------------------------------------------- */
 
+/* Nobody holds it here, whoever did. */
 static void special_inherit(const struct tp_special *special, void *argument)
 {
+    special_record(special_index(special))->state = TP_SPECIAL_LIVE;
     size_t bytes = tp_checked_bytes(special->size);
     tp_account_alloc(tp_thread_orphans, special->slot, bytes);
     if (special->account != TP_ACCOUNT_NONE)

@@ -10,8 +10,9 @@
  * for a block that needs as many pages.
  *
  * B1  map[page] is the record of the run that a page of the area belongs to.
- * B2  A record is LIVE from before its block is given out until the free that ends it; one free alone sees it LIVE.
- * B3  Pages of a run are open only while its record is LIVE, but for the moments of its beginning and end.
+ * B2  A record is LIVE from before its block is given out until the free that ends it, but for moments when it is HELD.
+ *     Who takes a record from LIVE to HELD alone ends its block, or looks at the bytes around it; others wait.
+ * B3  Pages of a run are open only while its record is LIVE or HELD, but for the moments of its beginning and end.
  *
  * Lock: TP_LOCK_SPECIAL for bins, quarantine and watermarks; pages are opened and closed without it.
  */
@@ -24,7 +25,7 @@
 /* Bytes of a freed block's beginning and end that are kept for the report. */
 #define TP_SPECIAL_KEPT 64u
 
-enum tp_special_state { TP_SPECIAL_FREE, TP_SPECIAL_LIVE, TP_SPECIAL_FREED };
+enum tp_special_state { TP_SPECIAL_FREE, TP_SPECIAL_LIVE, TP_SPECIAL_HELD, TP_SPECIAL_FREED };
 
 struct tp_special {
     char *block;
@@ -54,6 +55,12 @@ extern TP_HIDDEN struct tp_special_area tp_special_area;
 TP_INLINE bool tp_special_owns(const void *p)
 {
     return (uintptr_t)p - tp_special_area.base < tp_peek(&tp_special_area.used);
+}
+
+TP_INLINE bool tp_special_lives(const struct tp_special *special)
+{
+    uint8_t state = tp_peek(&special->state);
+    return state == TP_SPECIAL_LIVE || state == TP_SPECIAL_HELD;
 }
 
 /* Which guards to use, and how many freed blocks to keep.  Before the first block. */
@@ -86,7 +93,7 @@ uint32_t tp_special_kept(const struct tp_special *special, const char **first, c
 /* Call each(record, argument) for all live blocks, as far as no other thread makes or frees any. */
 void tp_special_each(void (*each)(const struct tp_special *special, void *argument), void *argument);
 
-/* Live blocks that were written around: a stop for the first. */
+/* Live blocks that were written around: a stop for the first.  Other threads may be at work. */
 void tp_special_check_all(void);
 
 /* In a forked child: what is live counts for it (F3).  `consistent`: nobody was in the middle of something. */

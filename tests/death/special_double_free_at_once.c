@@ -1,7 +1,7 @@
 /*
- * Who comes second may find the block ended, or still look at it.
+ * Who comes second waits until the block has ended.
  *
- * expect: CALLER_FREED_TWICE|FREED_POOL_TOUCHED
+ * expect: CALLER_FREED_TWICE 0x0{16}, 0x\w{16}, 0x0000(\w{9}FA0)\).*pointer 0x\1, tag spec, page
  * verify: special=all
  */
 #include <pthread.h>

@@ -308,6 +308,40 @@ START_TEST(a_guard_is_the_nearer_neighbours)
 }
 END_TEST
 
+/* --- all of them ---------------------------------------------------------------------------------------------- */
+
+static void look_at_all(void *unused)
+{
+    (void)unused;
+    tp_special_check_all();
+}
+
+static void change_and_look(void *byte)
+{
+    *(char *)byte ^= 1;
+    tp_special_check_all();
+}
+
+static void must_find(char *byte, const char *rule)
+{
+    struct child_result clean = child_run(look_at_all, NULL), changed = child_run(change_and_look, byte);
+    ck_assert_msg(child_succeeded(&clean), "%s", clean.text);
+    ck_assert_msg(child_stopped(&changed, rule), "%s: %s", rule, changed.text);
+}
+
+START_TEST(all_live_blocks_are_looked_at)
+{
+    begin(TP_GUARD_NONE, 0);
+    make_size(0);
+    end(make_size(100));
+    char *block = make_size(5000), *page = (char *)((uintptr_t)block / PAGE * PAGE);
+    must_find(block + 5000, "SPECIAL_OVERRUN_FOUND");
+    must_find(block + 5007, "SPECIAL_OVERRUN_FOUND");
+    must_find(block - 1, "SPECIAL_UNDERRUN_FOUND");
+    must_find(page, "SPECIAL_UNDERRUN_FOUND");
+}
+END_TEST
+
 START_TEST(nobody_is_blamed_for_what_is_elsewhere)
 {
     begin(TP_GUARD_NONE, 0);
@@ -618,6 +652,8 @@ static void threads_free_each_others_blocks(enum tp_guard_kind kind, const char 
     begin_verified("special=all quarantine=10 ends=mixed", guard);
     for (uintptr_t i = 0; i < 3; i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, work, (void *)(i + 1)), 0);
+    for (int i = 0; i < 1000; i++)
+        tp_special_check_all(); /* meanwhile */
     for (int i = 0; i < 3; i++) {
         void *wrong = NULL;
         pthread_join(threads[i], &wrong);
@@ -672,7 +708,7 @@ UNIT_MAIN("special", KINDS(a_block_ends_where_a_guard_begins), KINDS(under_it_be
           exact_it_ends_there_to_the_byte, alignments_are_kept, KINDS(no_bytes_are_a_guard_of_ones_own),
           the_api_keeps_its_word_about_pages, a_run_waits_for_its_turn, runs_serve_blocks_of_as_many_pages,
           first_and_last_bytes_are_kept, a_guard_is_the_nearer_neighbours, nobody_is_blamed_for_what_is_elsewhere,
-          paged_blocks_count_what_was_asked_for, nonpaged_ones_too, a_tags_limit_holds,
+          all_live_blocks_are_looked_at, paged_blocks_count_what_was_asked_for, nonpaged_ones_too, a_tags_limit_holds,
           quota_accounts_are_charged_and_get_it_back, without_address_space_blocks_are_watched,
           a_small_area_is_used_again_and_again, protect_refuses_beyond_its_mappings, charged_blocks_find_ordinary_pool,
           what_no_area_holds_is_refused, KINDS(a_child_has_the_blocks_too), KINDS(threads_free_each_others_blocks),

@@ -17,6 +17,9 @@
 #define WATCH_BLOCKS 1024u
 #define WATCH_BYTES (256 * TP_KIB)
 
+/* Reads what other threads are writing, and finds out: the race detector need not. */
+#define WATCH_RACES __attribute__((no_sanitize("thread")))
+
 struct tp_watch_quarantine {
     uint32_t first;
     uint32_t count;
@@ -65,8 +68,7 @@ static void watch_check_freed(const struct tp_page *page, uint32_t index, size_t
     const char *p = tp_page_block(page, index);
     const char *changed = tp_checked_find_change(p + from, p + to, watch_freed_pattern(index));
     if (TP_UNLIKELY(changed != NULL))
-        tp_stop(TP_FREED_POOL_MODIFIED, (uintptr_t)changed, 1, 0, changed,
-                tp_tags[tp_side_last_slot(page, index)].tag);
+        tp_stop(TP_FREED_POOL_MODIFIED, (uintptr_t)changed, 1, 0, changed, tp_tags[tp_side_last_slot(page, index)].tag);
 }
 
 /* A block that had a life with patterns, and another one now. */
@@ -154,8 +156,10 @@ bool tp_watch_resize(struct tp_page *page, uint32_t index, void *p, size_t size)
     if (size + TP_WATCH_ZONE > page->block_size || tp_checked_bytes(size) != tp_checked_bytes(watch->size))
         return false;
     watch_check_behind(page, index, p);
+    watch_step(watch);
     watch->size = (uint32_t)size;
     tp_checked_fill((char *)p + size, (char *)p + page->block_size, watch_live_pattern(index));
+    tp_publish(&watch->life, (uint8_t)(watch->life + TP_WATCH_LIFE_STEPS - 1));
     return true;
 }
 
@@ -269,53 +273,84 @@ static void watch_check_quarantine(const struct tp_thread *thread)
     }
 }
 
-static void watch_check_standing(const struct tp_page *page, uint32_t index)
-{
-    if (tp_watch_life(&page->watch[index]) == TP_WATCH_LIVES)
-        watch_check_behind(page, index, tp_page_block(page, index));
-    else
-        watch_check_freed(page, index, WATCH_LINK, watch_fill_bytes(page));
-}
-
-static bool watch_stands(const struct tp_page *page, uint32_t index)
-{
-    const struct tp_watch *watch = &page->watch[index];
-    const char *p = tp_page_block(page, index);
-    if (tp_watch_life(watch) == TP_WATCH_AT_REST)
-        return tp_checked_find_change(p + WATCH_LINK, p + watch_fill_bytes(page), watch_freed_pattern(index)) == NULL;
-    return tp_checked_find_change(p + watch->size, p + page->block_size, watch_live_pattern(index)) == NULL;
-}
-
 /*
- * Other threads may be at work.  What looks changed is believed where it looks so while the block neither begins nor
- * ends: it is looked at between two readings of its life.
+ * Other threads may be at work.  A page is looked at by a copy of its descriptor, for it may be retired and its units
+ * serve another one: what is read there counts while the descriptor says the same.  Its memory is readable for good.
  */
-static void watch_check_block(const struct tp_page *page, uint32_t index)
+struct watch_look {
+    const struct tp_page *page;
+    struct tp_page copy;
+};
+
+static bool watch_look_holds(const struct watch_look *look)
 {
-    const struct tp_watch *watch = &page->watch[index];
-    uint8_t life = __atomic_load_n(&watch->life, __ATOMIC_ACQUIRE);
-    enum tp_watch_life step = (enum tp_watch_life)(life % TP_WATCH_LIFE_STEPS);
-    if (!watch_was_filled(watch) || step == TP_WATCH_BEGINS || step == TP_WATCH_ENDS || watch_stands(page, index))
-        return;
+    const struct tp_page *page = look->page, *copy = &look->copy;
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    if (__atomic_load_n(&watch->life, __ATOMIC_ACQUIRE) == life)
-        watch_check_standing(page, index);
+    return tp_peek(&page->state) == TP_UNIT_BLOCKS && tp_peek(&page->watched) && tp_peek(&page->side) == copy->side &&
+           tp_peek(&page->watch) == copy->watch && tp_peek(&page->block_size) == copy->block_size;
+}
+
+static bool WATCH_RACES watch_look_at(struct watch_look *look, const struct tp_page *page)
+{
+    if (__atomic_load_n(&page->state, __ATOMIC_ACQUIRE) != TP_UNIT_BLOCKS || !tp_peek(&page->watched))
+        return false;
+    look->page = page;
+    look->copy = *page;
+    return look->copy.watch != NULL && look->copy.side != NULL && watch_look_holds(look);
+}
+
+/* The first byte that is not as it should be while a block lives, or is at rest, since `life`; NULL: none. */
+static const char *WATCH_RACES watch_look_change(const struct watch_look *look, uint32_t index, uint8_t life)
+{
+    const struct tp_watch *watch = &look->copy.watch[index];
+    const char *p = tp_page_block(&look->copy, index), *changed = NULL;
+    size_t size = tp_min(tp_peek(&watch->size), look->copy.block_size);
+    if (life % TP_WATCH_LIFE_STEPS == TP_WATCH_LIVES)
+        changed = tp_checked_find_change(p + size, p + look->copy.block_size, watch_live_pattern(index));
+    else if (life % TP_WATCH_LIFE_STEPS == TP_WATCH_AT_REST && watch_was_filled(watch))
+        changed = tp_checked_find_change(p + WATCH_LINK, p + watch_fill_bytes(&look->copy), watch_freed_pattern(index));
+    if (changed == NULL)
+        return NULL;
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return tp_peek(&watch->life) == life && watch_look_holds(look) ? changed : NULL;
+}
+
+static __attribute__((cold)) void watch_look_stop(const struct watch_look *look, uint32_t index, uint8_t life,
+                                                  const char *changed)
+{
+    uint32_t tag = tp_tags[look->copy.side[index] & ~TP_SIDE_FREED].tag;
+    if (life % TP_WATCH_LIFE_STEPS == TP_WATCH_LIVES)
+        tp_stop(TP_SPECIAL_OVERRUN_FOUND, (uintptr_t)tp_page_block(&look->copy, index), (uintptr_t)changed, 0, changed,
+                tag);
+    tp_stop(TP_FREED_POOL_MODIFIED, (uintptr_t)changed, 1, 0, changed, tag);
+}
+
+/* What looks changed is believed where it does so twice: a life's number comes again after a while. */
+static void watch_check_block(const struct watch_look *look, uint32_t index)
+{
+    uint8_t life = __atomic_load_n(&look->copy.watch[index].life, __ATOMIC_ACQUIRE);
+    if (TP_LIKELY(watch_look_change(look, index, life) == NULL))
+        return;
+    tp_os_sleep_ms(1);
+    const char *changed = watch_look_change(look, index, life);
+    if (changed != NULL)
+        watch_look_stop(look, index, life, changed);
 }
 
 static void watch_check_page(const struct tp_page *page)
 {
-    for (uint32_t index = 0; index < page->carved; index++)
-        watch_check_block(page, index);
+    struct watch_look look;
+    if (!watch_look_at(&look, page))
+        return;
+    for (uint32_t index = 0; index < look.copy.carved; index++)
+        watch_check_block(&look, index);
 }
 
 static void watch_check_region(unsigned region)
 {
     size_t end = tp_span_watermark(region);
-    for (size_t unit = tp_span_region_first(region); unit < end; unit++) {
-        const struct tp_page *page = &tp_space.pages[unit];
-        if (page->state == TP_UNIT_BLOCKS && page->watched)
-            watch_check_page(page);
-    }
+    for (size_t unit = tp_span_region_first(region); unit < end; unit++)
+        watch_check_page(&tp_space.pages[unit]);
 }
 
 void tp_watch_check_all(void)

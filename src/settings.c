@@ -45,6 +45,12 @@ static uint64_t word_number(struct word word)
     return number;
 }
 
+/* What is too large for its field is as large as can be. */
+static uint32_t word_count(struct word word)
+{
+    return (uint32_t)tp_min(word_number(word), UINT32_MAX);
+}
+
 static void word_copy(struct word word, char *to, size_t size)
 {
     size_t length = tp_min(word.length, size - 1);
@@ -77,7 +83,7 @@ static void read_special(struct reading *reading, struct word value)
         reading->rule.one_in = 1;
     } else if (word_takes(value, "sample:", &rest)) {
         reading->rule.flags |= TAGPOOL_SEGMENT_RULE_SPECIAL;
-        reading->rule.one_in = (uint32_t)tp_max(word_number(rest), 1);
+        reading->rule.one_in = (uint32_t)tp_max(word_count(rest), 1);
     } else {
         if (word_takes(value, "auto:", &rest))
             reading->settings->budget = (uint32_t)tp_min(word_number(rest), 100);
@@ -108,15 +114,15 @@ static void read_fail(struct reading *reading, struct word value)
     struct word part, rest;
     while (word_next(&value, ",", &part)) {
         if (word_takes(part, "probability:", &rest))
-            rule.fail_chances = (uint32_t)word_number(rest);
+            rule.fail_chances = word_count(rest);
         else if (word_takes(part, "tag:", &rest))
             word_copy(rest, rule.pattern, sizeof(rule.pattern));
         else if (word_takes(part, "site:", &rest))
             word_copy(rest, rule.site, sizeof(rule.site));
         else if (word_takes(part, "nth:", &rest))
-            rule.fail_nth = (uint32_t)word_number(rest);
+            rule.fail_nth = word_count(rest);
         else if (word_takes(part, "after:", &rest))
-            rule.fail_after_ms = (uint32_t)word_number(rest);
+            rule.fail_after_ms = word_count(rest);
     }
     settings_add(reading->settings, &rule);
 }
@@ -153,7 +159,7 @@ static void read_word(struct reading *reading, struct word word)
     else if (word_takes(word, "guard=", &value))
         reading->settings->guards = guard_named(value);
     else if (word_takes(word, "quarantine=", &value))
-        reading->settings->quarantine = (uint32_t)tp_min(word_number(value), UINT32_MAX);
+        reading->settings->quarantine = word_count(value);
     else if (word_is(word, "exact"))
         reading->rule.flags |= TAGPOOL_SEGMENT_RULE_EXACT;
     else if (word_is(word, "track"))

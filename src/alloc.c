@@ -129,8 +129,10 @@ static void *alloc_step_run(struct alloc_step *step)
     void *block = NULL;
     if (TP_LIKELY(!tp_limit_must_ask(request->slot, request->priority)))
         block = alloc_step_take(step);
-    if (block == NULL && tp_limit_exists(request->slot))
+    if (block == NULL && tp_limit_exists(request->slot)) {
+        step->is_refused = false; /* what a limit refuses is refused altogether */
         block = tp_limit_take(request->slot, alloc_step_bytes(step), request->priority, alloc_step_take, step);
+    }
     if (block == NULL)
         errno = ENOMEM;
     return block;

@@ -77,16 +77,7 @@ static bool watch_was_filled(const struct tp_watch *watch)
     return watch->life != 0 && !tp_watch_is_bare(watch);
 }
 
-/* --- allocate ------------------------------------------------------------------------------------------------- */
-
-static unsigned watch_class(const struct tp_checked_request *request)
-{
-    const struct tp_class_table *table = tp_tag_classes(request->slot);
-    size_t size = request->size + (request->bare ? 0 : TP_WATCH_ZONE);
-    if (request->alignment > 16)
-        return tp_class_of_aligned(table, size, request->alignment);
-    return size <= TP_CLASS_MAX_SIZE ? tp_class_of(table, size) : TP_CLASS_LIMIT;
-}
+/* --- a block's beginning -------------------------------------------------------------------------------------- */
 
 static void watch_describe(const struct tp_page *page, uint32_t index, const struct tp_checked_request *request)
 {
@@ -126,17 +117,6 @@ static void *watch_finish(const struct tp_page *page, char *p, const struct tp_c
     tp_checked_fill(p + request->size, p + page->block_size, watch_live_pattern(index));
     watch_step(&page->watch[index]);
     return p;
-}
-
-void *tp_watch_alloc(struct tp_thread *thread, const struct tp_checked_request *request)
-{
-    struct tp_page *page;
-    unsigned class = request->size <= TP_CLASS_MAX_SIZE ? watch_class(request) : TP_CLASS_LIMIT;
-    if (class == TP_CLASS_LIMIT || thread == NULL)
-        return NULL;
-    const struct tp_mixed_request mixed = {request->slot, request->account, class, tp_checked_bytes(request->size)};
-    void *block = tp_heap_alloc_watched(thread, &mixed, &page);
-    return block != NULL ? watch_finish(page, block, request) : NULL;
 }
 
 /* Bytes that count must not change: nobody is asked. */
@@ -214,6 +194,46 @@ static void quarantine_put(struct tp_watch_quarantine *quarantine, const struct 
     quarantine->blocks[(quarantine->first + quarantine->count) % WATCH_BLOCKS] = p;
     quarantine->count++;
     quarantine->bytes += page->block_size;
+}
+
+static void watch_empty_quarantine(struct tp_thread *thread)
+{
+    while (thread->quarantine->count > 0) {
+        void *p = quarantine_take(thread->quarantine);
+        watch_send_home(thread, watch_page(p), p);
+    }
+}
+
+/* --- allocate ----------------------------------------------------------------------------------------------------- */
+
+static unsigned watch_class(const struct tp_checked_request *request)
+{
+    const struct tp_class_table *table = tp_tag_classes(request->slot);
+    size_t size = request->size + (request->bare ? 0 : TP_WATCH_ZONE);
+    if (request->alignment > 16)
+        return tp_class_of_aligned(table, size, request->alignment);
+    return size <= TP_CLASS_MAX_SIZE ? tp_class_of(table, size) : TP_CLASS_LIMIT;
+}
+
+/* Nonpaged memory is scarce: what waits in quarantine is given up for a request that finds none. */
+static void *watch_take(struct tp_thread *thread, const struct tp_mixed_request *mixed, struct tp_page **page)
+{
+    void *block = tp_heap_alloc_watched(thread, mixed, page);
+    if (TP_LIKELY(block != NULL) || tp_tags[mixed->slot].region != 0 || thread->quarantine == NULL)
+        return block;
+    watch_empty_quarantine(thread);
+    return tp_heap_alloc_watched(thread, mixed, page);
+}
+
+void *tp_watch_alloc(struct tp_thread *thread, const struct tp_checked_request *request)
+{
+    struct tp_page *page;
+    unsigned class = request->size <= TP_CLASS_MAX_SIZE ? watch_class(request) : TP_CLASS_LIMIT;
+    if (class == TP_CLASS_LIMIT || thread == NULL)
+        return NULL;
+    const struct tp_mixed_request mixed = {request->slot, request->account, class, tp_checked_bytes(request->size)};
+    void *block = watch_take(thread, &mixed, &page);
+    return block != NULL ? watch_finish(page, block, request) : NULL;
 }
 
 /* --- threads -------------------------------------------------------------------------------------------------- */

@@ -422,6 +422,7 @@ START_TEST(a_tags_limit_holds)
         ck_assert_int_eq(errno, ENOMEM);
         ck_assert_int_eq(tagpool_limit_tag_state(TAGPOOL_PAGED, TAG, &state), 0);
         ck_assert_uint_eq(state.held, 64 * FEW);
+        ck_assert_uint_eq(state.refused, 2 * round + 1);
         tagpool_free(places[0]);
         ck_assert_ptr_null(tagpool_alloc(TAGPOOL_PAGED, 65, TAG));
         places[0] = tagpool_alloc(TAGPOOL_PAGED, 64, TAG);
@@ -626,6 +627,54 @@ static void a_child_has_the_blocks_too(enum tp_guard_kind kind, const char *guar
 }
 EACH_KIND(a_child_has_the_blocks_too)
 
+static bool churning;
+
+static void *churn(void *unused)
+{
+    while (__atomic_load_n(&churning, __ATOMIC_RELAXED))
+        tagpool_free(tagpool_alloc(TAGPOOL_PAGED, 100, TAG));
+    return unused;
+}
+
+static void add_bytes(const struct tp_special *special, void *sum)
+{
+    if (tp_tags[special->slot].tag == TAG)
+        *(uint64_t *)sum += tp_checked_bytes(special->size);
+}
+
+/* A block that another thread was about to give out, or had given back, is nobody's. */
+static void child_counts_what_lives(void *unused)
+{
+    struct tagpool_stats stats = {0};
+    uint64_t sum = 0;
+    (void)unused;
+    tp_thread_self();
+    tp_special_each(add_bytes, &sum);
+    tp_special_check_all();
+    fault_must(tagpool_stats(TAGPOOL_PAGED, TAG, &stats) == 0);
+    fault_must(stats.bytes == sum && sum >= 112);
+    tagpool_free(places[0]);
+    tagpool_free(tagpool_alloc(TAGPOOL_PAGED, 100, TAG));
+    fault_must(tagpool_stats(TAGPOOL_PAGED, TAG, &stats) == 0);
+    fault_must(stats.bytes == sum - 112);
+}
+
+START_TEST(a_child_is_made_in_the_middle_of_anything)
+{
+    pthread_t thread;
+    begin_verified("special=all quarantine=10", "");
+    places[0] = tagpool_alloc(TAGPOOL_PAGED, 100, TAG);
+    churning = true;
+    ck_assert_int_eq(pthread_create(&thread, NULL, churn, NULL), 0);
+    for (int i = 0; i < FEW; i++) {
+        struct child_result result = child_run(child_counts_what_lives, NULL);
+        ck_assert_msg(child_succeeded(&result), "%s", result.text);
+    }
+    __atomic_store_n(&churning, false, __ATOMIC_RELAXED);
+    pthread_join(thread, NULL);
+}
+END_TEST
+
 /* --- threads -------------------------------------------------------------------------------------------------- */
 
 /* Blocks of all threads in one table: most are freed by another thread than their own. */
@@ -711,5 +760,5 @@ UNIT_MAIN("special", KINDS(a_block_ends_where_a_guard_begins), KINDS(under_it_be
           all_live_blocks_are_looked_at, paged_blocks_count_what_was_asked_for, nonpaged_ones_too, a_tags_limit_holds,
           quota_accounts_are_charged_and_get_it_back, without_address_space_blocks_are_watched,
           a_small_area_is_used_again_and_again, protect_refuses_beyond_its_mappings, charged_blocks_find_ordinary_pool,
-          what_no_area_holds_is_refused, KINDS(a_child_has_the_blocks_too), KINDS(threads_free_each_others_blocks),
-          KINDS(whatever_fails_nothing_is_lost))
+          what_no_area_holds_is_refused, KINDS(a_child_has_the_blocks_too), a_child_is_made_in_the_middle_of_anything,
+          KINDS(threads_free_each_others_blocks), KINDS(whatever_fails_nothing_is_lost))

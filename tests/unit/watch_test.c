@@ -22,6 +22,7 @@
 #include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define TAG TAGPOOL_TAG('W', 't', 'c', 'h')
@@ -206,6 +207,25 @@ START_TEST(it_is_never_longer_than_there_is_room)
     for (int i = 0; i < PLACES; i++)
         tagpool_free(places[i]);
     ck_assert_uint_eq(stats().bytes, 0);
+}
+END_TEST
+
+/* Quarantine is not what makes a request fail. */
+START_TEST(scarce_memory_is_not_kept_from_use)
+{
+    struct rlimit limit = {64 * TP_KIB, 64 * TP_KIB};
+    ck_assert_int_eq(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+    begin("track");
+    for (int round = 0; round < FEW; round++) {
+        int count = 0;
+        for (; count < 8; count++) {
+            places[count] = tagpool_alloc(TAGPOOL_NONPAGED, 4000, TAG);
+            ck_assert_ptr_nonnull(places[count]);
+            ck_assert(page_of(places[count])->watched);
+        }
+        while (count > 0)
+            tagpool_free(places[--count]);
+    }
 }
 END_TEST
 
@@ -453,6 +473,7 @@ START_TEST(a_tags_limit_holds)
 {
     begin("track quarantine=3");
     const tagpool_limit_t limit = {.hard = 64 * FEW};
+    tagpool_limit_state_t state;
     ck_assert_int_eq(tagpool_limit_tag(TAGPOOL_PAGED, TAG, &limit), 0);
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < FEW; i++)
@@ -461,6 +482,8 @@ START_TEST(a_tags_limit_holds)
         ck_assert_int_eq(errno, ENOMEM);
         tagpool_free(places[0]);
         ck_assert_ptr_null(tagpool_alloc(TAGPOOL_PAGED, 65, TAG));
+        ck_assert_int_eq(tagpool_limit_tag_state(TAGPOOL_PAGED, TAG, &state), 0);
+        ck_assert_uint_eq(state.refused, 2 * (round + 1));
         places[0] = make(64);
         for (int i = 0; i < FEW; i++)
             tagpool_free(places[i]);
@@ -568,7 +591,8 @@ END_TEST
 UNIT_MAIN("watch", one_pattern_stands_behind_a_block, neighbours_have_different_ones, freed_blocks_are_filled,
           blocks_used_before_are_zero_again, alignments_are_kept, what_is_too_large_is_ordinary,
           a_block_waits_for_its_turn, quarantine_is_bounded_by_bytes, it_is_never_longer_than_there_is_room,
-          a_freed_block_counts_as_freed, another_thread_keeps_what_it_freed, a_block_stays_where_nothing_of_it_changes,
-          resizing_looks_at_the_block, all_live_blocks_are_looked_at, so_are_those_in_quarantine, others_may_be_at_work,
-          also_where_blocks_are_used_again_at_once, what_is_known_of_a_block, a_tags_limit_holds,
-          quota_accounts_are_charged_and_get_it_back, a_child_has_the_blocks_too, whatever_fails_nothing_is_lost)
+          scarce_memory_is_not_kept_from_use, a_freed_block_counts_as_freed, another_thread_keeps_what_it_freed,
+          a_block_stays_where_nothing_of_it_changes, resizing_looks_at_the_block, all_live_blocks_are_looked_at,
+          so_are_those_in_quarantine, others_may_be_at_work, also_where_blocks_are_used_again_at_once,
+          what_is_known_of_a_block, a_tags_limit_holds, quota_accounts_are_charged_and_get_it_back,
+          a_child_has_the_blocks_too, whatever_fails_nothing_is_lost)

@@ -6,10 +6,12 @@
  * overlap, blocks change hands (so that others free them), and some threads end and are replaced by new ones.  Now and
  * then all threads are told, in the middle of their work, to forget which tag leads to which heap.
  *
- * TAGPOOL_SEED repeats a run, TAGPOOL_SECONDS says how long it lasts.
+ * TAGPOOL_SEED repeats a run, TAGPOOL_SECONDS says how long it lasts.  Under TAGPOOL_VERIFY blocks are checked ones as
+ * well: as long as was asked for to the byte, and never changed around.
  */
 #include "alloc.h"
 #include "census.h"
+#include "checked.h"
 #include "dice.h"
 #include "start.h"
 
@@ -36,6 +38,8 @@ static void fail(const char *what, const void *block, unsigned long long got, un
 struct model_block {
     unsigned char *at; /* NULL: none */
     size_t size;       /* bytes that may be used */
+    size_t counted;    /* bytes that it counts for */
+    bool is_checked;   /* kept by the verifier */
     unsigned tag;
     unsigned char mark;
 };
@@ -44,9 +48,27 @@ struct model_account {
     uint64_t allocs, frees, bytes;
 };
 
-static size_t model_usable(const void *block)
+/* Blocks by how they are kept. */
+static unsigned long model_special, model_watched, model_ordinary;
+
+static void model_note(unsigned long *count)
 {
-    return tp_block_look_up(block).size;
+    __atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
+}
+
+static void model_measure(struct model_block *block, size_t asked)
+{
+    struct tp_block_info info = tp_block_look_up(block->at);
+    bool is_special = info.page == NULL;
+    block->is_checked = is_special || info.page->watched;
+    if (info.size < asked || (block->is_checked && info.size != asked))
+        fail("size", block->at, info.size, asked);
+    block->size = info.size;
+    block->counted = block->is_checked ? tp_checked_bytes(info.size) : info.size;
+    if (is_special)
+        model_note(&model_special);
+    else
+        model_note(block->is_checked ? &model_watched : &model_ordinary);
 }
 
 static void model_fill(struct model_block *block, size_t from)
@@ -61,11 +83,11 @@ static void model_verify(const struct model_block *block, size_t size)
             fail("contents", block->at + i, block->at[i], block->mark);
 }
 
-static void model_alloc(struct model_account *accounts, struct model_block *block)
+static void model_alloc(struct model_account *accounts, struct model_block *block, size_t asked)
 {
-    block->size = model_usable(block->at);
+    model_measure(block, asked);
     accounts[block->tag].allocs++;
-    accounts[block->tag].bytes += block->size;
+    accounts[block->tag].bytes += block->counted;
     model_fill(block, 0);
 }
 
@@ -73,7 +95,7 @@ static void model_free(struct model_account *accounts, const struct model_block 
 {
     model_verify(block, block->size);
     accounts[block->tag].frees++;
-    accounts[block->tag].bytes -= block->size;
+    accounts[block->tag].bytes -= block->counted;
 }
 
 /* A realloc that came back with `at`: another address counts one of each, the same one only bytes. */
@@ -81,11 +103,11 @@ static void model_resize(struct model_account *accounts, struct model_block *blo
 {
     struct model_block old = *block;
     block->at = at;
-    block->size = model_usable(at);
+    model_measure(block, asked);
     model_verify(block, old.size < asked ? old.size : asked);
     accounts[block->tag].allocs += at != old.at;
     accounts[block->tag].frees += at != old.at;
-    accounts[block->tag].bytes += block->size - old.size;
+    accounts[block->tag].bytes += block->counted - old.counted;
     model_fill(block, 0);
 }
 
@@ -152,17 +174,15 @@ static void check_place(const struct model_block *block, size_t alignment)
         return;
     if (block->size < TP_OS_PAGE && first / TP_OS_PAGE != last / TP_OS_PAGE)
         fail("straddles an OS page", block->at, block->size, 0);
-    if (block->size >= TP_OS_PAGE && (first | block->size) % TP_OS_PAGE != 0)
+    if (block->size >= TP_OS_PAGE && (first | (block->is_checked ? 0 : block->size)) % TP_OS_PAGE != 0)
         fail("not whole pages", block->at, block->size, 0);
 }
 
 static void *take(unsigned tag, size_t size, size_t alignment, bool zeroed)
 {
     struct tp_thread *thread = tp_thread_self();
-    const struct tp_alloc_request request = {.slot = slots[tag],
-                                             .flags = zeroed ? TP_ALLOC_ZERO : 0,
-                                             .size = size,
-                                             .alignment = zeroed ? 16 : alignment};
+    const struct tp_alloc_request request = {
+        .slot = slots[tag], .flags = zeroed ? TP_ALLOC_ZERO : 0, .size = size, .alignment = zeroed ? 16 : alignment};
     if (layout_of(tag) == TP_LAYOUT_MALLOC)
         return tp_alloc_requested(thread, &request);
     if (zeroed)
@@ -187,9 +207,7 @@ static void operate_alloc(struct player *player, struct model_block *block)
     for (size_t i = 0; zeroed && i < size; i++)
         if (block->at[i] != 0)
             fail("not zero", block->at + i, block->at[i], 0);
-    model_alloc(player->accounts, block);
-    if (block->size < size)
-        fail("too small", block->at, block->size, size);
+    model_alloc(player->accounts, block, size);
     check_place(block, alignment);
 }
 
@@ -212,8 +230,6 @@ static void operate_resize(struct player *player, struct model_block *block)
     if (at == NULL)
         fail("no memory to resize", block->at, size, 0);
     model_resize(player->accounts, block, at, size);
-    if (block->size < size)
-        fail("too small after resize", at, block->size, size);
     check_place(block, 16);
 }
 
@@ -379,6 +395,9 @@ int main(void)
         rounds++;
     } while (time(NULL) < end);
     free_everything();
-    printf("%lu rounds of %d operations in %d threads\n", rounds, OPERATIONS, THREADS);
+    printf("%lu rounds of %d operations in %d threads: %lu blocks in special pool, %lu watched, %lu others\n", rounds,
+           OPERATIONS, THREADS, model_special, model_watched, model_ordinary);
+    if ((getenv("TAGPOOL_VERIFY") != NULL) != (model_special + model_watched > 0))
+        fail("checked blocks", NULL, model_special + model_watched, 0);
     return 0;
 }

@@ -162,6 +162,8 @@ static void read_word(struct reading *reading, struct word word)
         reading->settings->quarantine = word_count(value);
     else if (word_is(word, "exact"))
         reading->rule.flags |= TAGPOOL_SEGMENT_RULE_EXACT;
+    else if (word_is(word, "watch"))
+        reading->rule.flags |= TAGPOOL_SEGMENT_RULE_WATCH;
     else if (word_is(word, "track"))
         reading->rule.flags |= TAGPOOL_SEGMENT_RULE_TRACK;
     else if (word_takes(word, "track=", &value))

@@ -2,7 +2,7 @@
  * Settings of the verifier, as words: "special=auto tags=Conn,Req* sizes=100-200 track quarantine=4096".
  *
  *   special=auto[:PERCENT]|all|sample:N      ends=over|under|mixed       exact      track=site|stacks|full
- *   tags=PATTERN,...               sizes=A-B                   harden     leaks
+ *   tags=PATTERN,...               sizes=A-B                   harden     leaks     watch
  *   guard=madvise|userfault|protect                            quarantine=N
  *   fail=probability:N,tag:PATTERN,site:PATTERN,nth:N,after:MS
  *

@@ -1,6 +1,6 @@
 /*
  * expect: CALLER_WRONG_TAG 0x0000(\w{11}0), 0x0{8}6E6E6F43, 0x0{8}656D6F53\).*pointer 0x\1, tag Conn, page
- * verify: track
+ * verify: watch
  */
 #include <tagpool.h>
 

@@ -1,6 +1,6 @@
 /*
  * expect: SPECIAL_OVERRUN_FOUND 0x0000\w{10}[048C]0, 0x0000(\w{11}4), 0x0{16},
- * verify: track
+ * verify: watch
  */
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
  * Nobody frees it.
  *
  * expect: SPECIAL_OVERRUN_FOUND 0x0000\w{11}0, 0x0000(\w{11}4), 0x0{16}, .*pointer 0x\1, tag watc, page
- * verify: track
+ * verify: watch
  */
 #include <stdlib.h>
 

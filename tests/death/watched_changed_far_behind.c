@@ -2,7 +2,7 @@
  * There are sixteen bytes at least.
  *
  * expect: SPECIAL_OVERRUN_FOUND 0x0000\w{11}0, 0x0000(\w{11}F), 0x0{16},
- * verify: track
+ * verify: watch
  */
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /*
  * expect: CALLER_FREED_TWICE 0x0{16}, 0x\w{16}, 0x0000(\w{11}0)\).*pointer 0x\1, tag watc, page
- * verify: track
+ * verify: watch
  */
 #include <stdlib.h>
 

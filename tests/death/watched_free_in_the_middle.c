@@ -1,6 +1,6 @@
 /*
  * expect: CALLER_MIDDLE 0x0000(\w{11}0), 0x0000\w{11}0, 0x0{14}10\).*pointer 0x\1
- * verify: track
+ * verify: watch
  */
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
  * Places of a page that are not used yet.
  *
  * expect: CALLER_INVALID 0x0000(\w{11}0), 0x0{16}, 0x0{16}\).*pointer 0x\1
- * verify: track
+ * verify: watch
  */
 #include <stdlib.h>
 

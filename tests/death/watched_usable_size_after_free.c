@@ -1,6 +1,6 @@
 /*
  * expect: CALLER_FREED_TWICE 0x0{16}, 0x\w{16}, 0x0000(\w{11}0)\).*pointer 0x\1
- * verify: track
+ * verify: watch
  */
 #include <malloc.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * Found at the end of the thread.
  *
  * expect: FREED_POOL_MODIFIED 0x0000(\w{11}5), 0x0{15}1, 0x0{16}, 0x0{16}\).*pointer 0x\1, tag watc, page
- * verify: track
+ * verify: watch
  */
 #include <pthread.h>
 #include <stdlib.h>

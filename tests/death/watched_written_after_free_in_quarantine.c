@@ -2,7 +2,7 @@
  * Found when the block leaves quarantine.  With as many in it as there may be, the next one is too many.
  *
  * expect: FREED_POOL_MODIFIED 0x0000(\w{11}5), 0x0{15}1, 0x0{16}, 0x0{16}\).*pointer 0x\1, tag watc, page
- * verify: track quarantine=16
+ * verify: watch quarantine=16
  */
 #include <signal.h>
 #include <stdlib.h>

@@ -55,14 +55,15 @@ START_TEST(words_are_flags)
         {"special=sample:7", SPECIAL, 7},
         {"special=sample:0", SPECIAL, 1},
         {"special=sample:99999999999", SPECIAL, UINT32_MAX},
-        {"track", TRACK | WATCH, 0},
-        {"leaks", TRACK | WATCH, 0},
-        {"leaks=full", TRACK | WATCH, 0},
+        {"track", TRACK, 0},
+        {"watch", WATCH, 0},
+        {"leaks", TRACK, 0},
+        {"leaks=full", TRACK, 0},
         {"special=all exact", SPECIAL | WATCH | EXACT, 1},
         {"ends=under special=all", SPECIAL | WATCH | UNDER, 1},
         {"special=auto ends=mixed", AUTO | WATCH | MIXED, 0},
         {"special=all ends=over", SPECIAL | WATCH, 1},
-        {"special=sample:3 track ends=mixed", SPECIAL | TRACK | WATCH | MIXED, 3},
+        {"special=sample:3 track ends=mixed", SPECIAL | TRACK | MIXED, 3},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const struct tagpool_segment_rule *rule = rule_of(cases[i].words);
@@ -149,7 +150,7 @@ START_TEST(faults_are_rules_of_their_own)
     ck_assert_uint_eq(settings.rules[0].fail_nth, 1);
     ck_assert_str_eq(settings.rules[1].pattern, "Abcd");
     ck_assert_str_eq(settings.rules[2].pattern, "Conn");
-    ck_assert_uint_eq(settings.rules[2].flags, TRACK | WATCH);
+    ck_assert_uint_eq(settings.rules[2].flags, TRACK);
 }
 END_TEST
 
@@ -162,7 +163,7 @@ START_TEST(what_is_not_known_is_left_out)
     must_be_nothing("tracks trac special special= =all ends= fail= guard= quarantine= sizes= tags= leak TRACK \t");
     must_be_nothing("exactly hardened ends=upside guard=steel nonsense=1 =");
     const struct tagpool_segment_rule *rule = rule_of("  nonsense   track  ,,, special:all  ends=sideways ");
-    ck_assert_uint_eq(rule->flags, TRACK | WATCH);
+    ck_assert_uint_eq(rule->flags, TRACK);
     rule = rule_of("fail=often,nth:3,nth:,why:not,");
     ck_assert_uint_eq(rule->fail_nth, 3);
     ck_assert_uint_eq(rule->fail_chances, 0);
@@ -200,7 +201,7 @@ START_TEST(there_are_so_many_rules_and_no_more)
     read_words(words);
     ck_assert_uint_eq(settings.count, TAGPOOL_SEGMENT_RULES);
     ck_assert_uint_eq(settings.rules[0].flags, FAIL);
-    ck_assert_uint_eq(settings.rules[TAGPOOL_SEGMENT_RULES - 1].flags, TRACK | WATCH);
+    ck_assert_uint_eq(settings.rules[TAGPOOL_SEGMENT_RULES - 1].flags, TRACK);
     for (int i = 0; i < 20; i++)
         strcat(words, " fail=nth:2");
     read_words(words);

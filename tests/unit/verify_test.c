@@ -77,7 +77,7 @@ END_TEST
 
 START_TEST(tags_match_with_their_blanks_or_without)
 {
-    begin("track tags=Conn,Req,A,Re*,C?nn");
+    begin("watch tags=Conn,Req,A,Re*,C?nn");
     ck_assert_uint_eq(rules_of(CONN), 1 << 0 | 1 << 4);
     ck_assert_uint_eq(rules_of(REQ), 1 << 1 | 1 << 3);
     ck_assert_uint_eq(rules_of(TAGPOOL_TAG('A', ' ', ' ', ' ')), 1 << 2);
@@ -100,7 +100,7 @@ END_TEST
 
 START_TEST(kinds_of_a_tag_are_all_concerned)
 {
-    begin("track tags=Conn");
+    begin("watch tags=Conn");
     ck_assert_uint_eq(tp_tag_rules[tp_tag_open(CONN, TP_LAYOUT_NONPAGED)], 1);
     ck_assert_uint_eq(rules_of(CONN), 1);
 }
@@ -125,7 +125,7 @@ END_TEST
 
 START_TEST(one_side_may_be_open)
 {
-    begin("track sizes=4096-");
+    begin("watch sizes=4096-");
     ck_assert_int_eq(plan_of(CONN, 4095).treatment, TP_TREAT_PLAIN);
     ck_assert_int_eq(plan_of(CONN, (size_t)1 << 40).treatment, TP_TREAT_WATCH);
 }

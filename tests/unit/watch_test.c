@@ -85,7 +85,7 @@ static void must_stop(void (*work)(void *), const char *rule)
 
 START_TEST(one_pattern_stands_behind_a_block)
 {
-    begin("track");
+    begin("watch");
     for (size_t size = 0; size <= TP_CLASS_MAX_SIZE - TP_WATCH_ZONE; size += size < 300 ? 1 : 997) {
         unsigned char *block = make(size);
         ck_assert(page_of(block)->watched);
@@ -100,7 +100,7 @@ END_TEST
 
 START_TEST(neighbours_have_different_ones)
 {
-    begin("track");
+    begin("watch");
     for (int i = 0; i < FEW; i++)
         places[i] = make(100);
     for (int i = 1; i < FEW; i++)
@@ -114,7 +114,7 @@ END_TEST
 START_TEST(freed_blocks_are_filled)
 {
     static const size_t lengths[] = {0, 100, 1000, 5000};
-    begin("track");
+    begin("watch");
     for (int i = 0; i < 4; i++) {
         unsigned char *block = make(lengths[i]);
         size_t filled = tp_min(page_of(block)->block_size, TP_KIB);
@@ -128,7 +128,7 @@ END_TEST
 
 START_TEST(blocks_used_before_are_zero_again)
 {
-    begin("track quarantine=1");
+    begin("watch quarantine=1");
     for (int i = 0; i < FEW; i++) {
         unsigned char *block = tagpool_zalloc(TAGPOOL_PAGED, 500, TAG);
         ck_assert(is_all(0, block, 500));
@@ -140,7 +140,7 @@ END_TEST
 
 START_TEST(alignments_are_kept)
 {
-    begin("track");
+    begin("watch");
     for (size_t alignment = 32; alignment <= 4096; alignment *= 2) {
         unsigned char *block = tagpool_alloc_aligned(TAGPOOL_PAGED, alignment, 100, TAG);
         ck_assert_uint_eq((uintptr_t)block % alignment, 0);
@@ -153,7 +153,7 @@ END_TEST
 
 START_TEST(what_is_too_large_is_ordinary)
 {
-    begin("track");
+    begin("watch");
     unsigned char *block = tagpool_alloc(TAGPOOL_PAGED, TP_CLASS_MAX_SIZE - TP_WATCH_ZONE + 1, TAG);
     ck_assert(!page_of(block)->watched);
     tagpool_free(block);
@@ -170,7 +170,7 @@ END_TEST
 START_TEST(a_block_waits_for_its_turn)
 {
     enum { LENGTH = 7 };
-    begin("track quarantine=7");
+    begin("watch quarantine=7");
     for (int i = 0; i < FEW; i++) {
         places[i] = make(100);
         for (int before = i < LENGTH ? 0 : i - LENGTH; before < i; before++)
@@ -185,7 +185,7 @@ END_TEST
 /* More bytes than a thread keeps from use, in few blocks. */
 START_TEST(quarantine_is_bounded_by_bytes)
 {
-    begin("track");
+    begin("watch");
     size_t size = 64 * TP_KIB, count = 0;
     unsigned char *first = make(size);
     tagpool_free(first);
@@ -197,7 +197,7 @@ END_TEST
 
 START_TEST(it_is_never_longer_than_there_is_room)
 {
-    begin("track quarantine=1000000");
+    begin("watch quarantine=1000000");
     for (int i = 0; i < PLACES; i++)
         places[i] = make(16);
     for (int i = 0; i < PLACES; i++)
@@ -215,7 +215,7 @@ START_TEST(scarce_memory_is_not_kept_from_use)
 {
     struct rlimit limit = {64 * TP_KIB, 64 * TP_KIB};
     ck_assert_int_eq(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
-    begin("track");
+    begin("watch");
     for (int round = 0; round < FEW; round++) {
         int count = 0;
         for (; count < 8; count++) {
@@ -232,7 +232,7 @@ END_TEST
 /* Counted at once, and not given out for long (O1). */
 START_TEST(a_freed_block_counts_as_freed)
 {
-    begin("track");
+    begin("watch");
     unsigned char *block = make(100);
     struct tp_page *page = page_of(block);
     uint32_t used = page->used, index = index_of(block);
@@ -261,7 +261,7 @@ static void *free_all(void *unused)
 START_TEST(another_thread_keeps_what_it_freed)
 {
     pthread_t thread;
-    begin("track quarantine=50");
+    begin("watch quarantine=50");
     sem_init(&freed, 0, 0);
     sem_init(&go_on, 0, 0);
     for (int i = 0; i < FEW; i++)
@@ -288,7 +288,7 @@ END_TEST
 
 START_TEST(a_block_stays_where_nothing_of_it_changes)
 {
-    begin("track");
+    begin("watch");
     unsigned char *block = make(100);
     memset(block, 1, 100);
     ck_assert_ptr_eq(tagpool_realloc(block, 112), block);
@@ -324,7 +324,7 @@ static void resize_freed(void *unused)
 
 START_TEST(resizing_looks_at_the_block)
 {
-    begin("track");
+    begin("watch");
     must_stop(write_behind_and_resize, "SPECIAL_OVERRUN_FOUND");
     must_stop(resize_freed, "CALLER_FREED_TWICE");
 }
@@ -358,7 +358,7 @@ static void must_find(const char *rule)
 START_TEST(all_live_blocks_are_looked_at)
 {
     static const size_t lengths[] = {0, 1, 100, 5000, 60000};
-    begin("track");
+    begin("watch");
     for (int i = 0; i < 5; i++) {
         unsigned char *block = make(lengths[i]);
         places[0] = block + lengths[i];
@@ -375,7 +375,7 @@ END_TEST
 START_TEST(so_are_those_in_quarantine)
 {
     static const size_t lengths[] = {0, 1, 100, 5000, 60000};
-    begin("track");
+    begin("watch");
     for (int i = 0; i < 5; i++) {
         unsigned char *block = make(lengths[i]);
         size_t filled = tp_min(page_of(block)->block_size, TP_KIB);
@@ -445,7 +445,7 @@ END_TEST
 START_TEST(what_is_known_of_a_block)
 {
     struct tp_blame blame;
-    begin("track");
+    begin("watch");
     unsigned char *block = make(100);
     ck_assert(tp_blame_find(&blame, block + 105));
     ck_assert_ptr_eq(blame.block, block);
@@ -471,7 +471,7 @@ END_TEST
 
 START_TEST(a_tags_limit_holds)
 {
-    begin("track quarantine=3");
+    begin("watch quarantine=3");
     const tagpool_limit_t limit = {.hard = 64 * FEW};
     tagpool_limit_state_t state;
     ck_assert_int_eq(tagpool_limit_tag(TAGPOOL_PAGED, TAG, &limit), 0);
@@ -500,7 +500,7 @@ static uint64_t held(const tagpool_quota_t *quota)
 
 START_TEST(quota_accounts_are_charged_and_get_it_back)
 {
-    begin("track");
+    begin("watch");
     const tagpool_quota_limits_t limits = {.paged = 1000};
     tagpool_quota_t *quota = tagpool_quota_create(NULL, "watched", &limits);
     ck_assert_int_eq(tagpool_quota_attach(quota), 0);
@@ -537,7 +537,7 @@ static void child_frees_all(void *unused)
 
 START_TEST(a_child_has_the_blocks_too)
 {
-    begin("track");
+    begin("watch");
     for (int i = 0; i < FEW; i++) {
         tagpool_free(make(100));
         places[i] = make(100);

@@ -95,7 +95,7 @@ static void *alloc_step_take_checked(struct alloc_step *step)
     step->is_new = block != NULL;
     step->is_refused = block == NULL;
     if (block != NULL)
-        tp_verify_note_made(treatment);
+        tp_verify_note_made(treatment, tp_tags[checked.slot].region, tp_checked_bytes(checked.size));
     return block;
 }
 
@@ -178,8 +178,15 @@ static void *alloc_step_run_any(struct alloc_step *step)
     return step->request->account != TP_ACCOUNT_NONE ? alloc_step_run_charged(step) : alloc_step_run(step);
 }
 
+static void alloc_step_note_end(const struct alloc_step *step, const void *block)
+{
+    if (TP_UNLIKELY(step->plan.is_counted))
+        tp_verify_note_end(&step->plan, step->request->size, block != NULL);
+}
+
 static void *alloc_step_finish(const struct alloc_step *step, void *block)
 {
+    alloc_step_note_end(step, block);
     if (block != NULL && (step->request->flags & TP_ALLOC_ZERO) != 0 && !step->is_new)
         memset(block, 0, alloc_step_bytes(step));
     return block;
@@ -190,7 +197,7 @@ void *tp_alloc_requested(struct tp_thread *thread, const struct tp_alloc_request
     struct alloc_step step = alloc_step_begin(thread, request);
     tp_fork_note_slow_call();
     if (TP_UNLIKELY(!alloc_is_possible(&step)))
-        return NULL;
+        return alloc_step_finish(&step, NULL);
     void *block = alloc_step_run_any(&step);
     if (TP_UNLIKELY(step.is_refused)) {
         step.plan.treatment = TP_TREAT_PLAIN;
@@ -371,13 +378,12 @@ static void *block_replace_charged(struct tp_thread *thread, const void *old, co
 {
     struct alloc_step step = alloc_step_begin(thread, request);
     tp_fork_note_slow_call();
-    if (!alloc_is_possible(&step))
-        return NULL;
-    void *block = block_step_replace(&step, old, info);
+    void *block = alloc_is_possible(&step) ? block_step_replace(&step, old, info) : NULL;
     if (TP_UNLIKELY(step.is_refused)) {
         step.plan.treatment = TP_TREAT_PLAIN;
         block = block_step_replace(&step, old, info);
     }
+    alloc_step_note_end(&step, block);
     return block;
 }
 
@@ -446,7 +452,20 @@ static TP_NOINLINE void free_watched(struct tp_thread *thread, struct tp_page *p
     struct tp_side side = tp_side_take(page, index, p);
     tp_watch_end(thread, page, index, p, how);
     free_from_side(thread, page, side, bytes);
+    tp_verify_note_freed(page->region, bytes);
     tp_watch_detain(thread, page, p);
+}
+
+/* What is not a live block's first byte is stopped before it is counted. */
+static void free_special(struct tp_thread *thread, void *p, const struct tp_checked_free *how)
+{
+    const struct tp_special *special = tp_special_at(p);
+    uint32_t region = special != NULL ? tp_tags[special->slot].region : 0;
+    size_t bytes = special != NULL ? tp_checked_bytes(special->size) : 0;
+    uint64_t began = tp_budget_begin();
+    tp_special_free(thread, p, how);
+    tp_budget_end(began);
+    tp_verify_note_freed(region, bytes);
 }
 
 static void free_own(struct tp_thread *thread, struct tp_page *page, void *p)
@@ -478,13 +497,10 @@ static void free_foreign(struct tp_thread *thread, struct tp_page *page, void *p
 
 static TP_NOINLINE void free_checked(struct tp_thread *thread, void *p, const struct tp_checked_free *how)
 {
-    if (tp_special_owns(p)) {
-        uint64_t began = tp_budget_begin();
-        tp_special_free(thread, p, how);
-        tp_budget_end(began);
-        return;
-    }
-    free_watched(thread, block_page(p), p, how);
+    if (tp_special_owns(p))
+        free_special(thread, p, how);
+    else
+        free_watched(thread, block_page(p), p, how);
 }
 
 /* No call on this way changes errno. */

@@ -471,12 +471,14 @@ static void limit_read_line(const struct tagpool_segment_limit *line)
         limit_apply(limit, &values);
 }
 
+/* The number comes first: what is written while this reads has another one. */
 static void limit_read_control(void)
 {
+    limit_control_version = __atomic_load_n(&tp_segment_control->limits_version, __ATOMIC_ACQUIRE);
     struct tagpool_segment_control control = *tp_segment_control;
-    limit_control_version = control.limits_version;
     for (uint32_t i = 0; i < tp_min(control.limits_count, TAGPOOL_SEGMENT_LIMITS); i++)
         limit_read_line(&control.limits[i]);
+    tp_publish(&tp_segment->limits_seen, limit_control_version);
 }
 
 void tp_limit_follow_control(uint64_t epoch)

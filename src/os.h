@@ -100,6 +100,10 @@ int tp_os_move(void *from, size_t size, void *to);
 /* A variable of the environment, or NULL.  getenv may have been replaced by a function that allocates. */
 const char *tp_os_environment(const char *name);
 
+/* The path that the program was executed by, NULL where the kernel did not tell; it may use rights its user has not. */
+const char *tp_os_program_path(void);
+bool tp_os_is_privileged(void);
+
 /* Read at most size bytes of a file that the kernel shows; the length or a negative errno. */
 int tp_os_read_file(const char *path, void *buffer, size_t size);
 

@@ -11,6 +11,7 @@
 #include <linux/futex.h>
 #include <linux/userfaultfd.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -549,4 +550,14 @@ const char *tp_os_environment(const char *name)
         if (strncmp(*entry, name, length) == 0 && (*entry)[length] == '=')
             return *entry + length + 1;
     return NULL;
+}
+
+const char *tp_os_program_path(void)
+{
+    return (const char *)getauxval(AT_EXECFN);
+}
+
+bool tp_os_is_privileged(void)
+{
+    return getauxval(AT_SECURE) != 0;
 }

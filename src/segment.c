@@ -293,6 +293,13 @@ void tp_segment_retire(void)
 
 /* --- fork ----------------------------------------------------------------------------------------------------- */
 
+/* What the verifier counted belongs to the parent; what lives now, in the child as well, stays. */
+static void segment_forget_verified(struct tagpool_segment_header *header)
+{
+    for (unsigned i = 0; i < TAGPOOL_SEGMENT_VERIFIER_PARTS; i++)
+        memset(&header->verifier[i], 0, offsetof(struct tagpool_segment_verifier, live_blocks));
+}
+
 /* Header and slots as they were, without numbers: those belong to the parent. */
 static void segment_copy_names(char *to)
 {
@@ -304,6 +311,7 @@ static void segment_copy_names(char *to)
     header->tallies_used_total = 1;
     header->quotas_used_total = 1;
     memcpy(header->region, segment_regions, sizeof(header->region));
+    segment_forget_verified(header);
     memcpy(to + TAGPOOL_SEGMENT_PAGE, tp_segment_control, sizeof(*tp_segment_control));
     for (size_t i = 1; i < segment_slots_used; i++) {
         slots[i].tag = tp_segment_slots[i].tag;

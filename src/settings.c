@@ -143,7 +143,7 @@ static uint32_t track_named(struct word value)
     return word_is(value, "full") ? TAGPOOL_SEGMENT_RULE_TRACK_FULL : TAGPOOL_SEGMENT_RULE_TRACK;
 }
 
-static void read_word(struct reading *reading, struct word word)
+static bool read_word(struct reading *reading, struct word word)
 {
     struct word value;
     if (word_takes(word, "special=", &value))
@@ -172,6 +172,9 @@ static void read_word(struct reading *reading, struct word word)
         reading->settings->leaks = true;
     else if (word_is(word, "harden"))
         reading->settings->harden = true;
+    else
+        return false;
+    return true;
 }
 
 /* Leaks are told by their stacks. */
@@ -191,13 +194,21 @@ static void settings_finish(struct reading *reading)
     }
 }
 
-void tp_settings_read(struct tp_settings *settings, const char *words)
+bool tp_settings_read(struct tp_settings *settings, const char *words)
 {
     struct reading reading = {.settings = settings};
     struct word text = {words, strlen(words)}, word;
-    while (word_next(&text, " ", &word))
-        read_word(&reading, word);
+    bool is_known = true;
+    while (word_next(&text, " ", &word)) {
+        if (word_is(word, ";")) {
+            settings_finish(&reading);
+            reading = (struct reading){.settings = settings};
+        } else {
+            is_known &= read_word(&reading, word);
+        }
+    }
     settings_finish(&reading);
+    return is_known;
 }
 
 bool tp_settings_match(const char *pattern, const char *name)

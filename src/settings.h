@@ -6,6 +6,8 @@
  *   guard=madvise|userfault|protect                            quarantine=N
  *   fail=probability:N,tag:PATTERN,site:PATTERN,nth:N,after:MS
  *
+ * After a word `;` others begin, with tags and sizes of their own.
+ *
  * `tagpool` writes them, and checks what people say; what it does not know here is left out.
  */
 #ifndef TP_SETTINGS_H
@@ -25,8 +27,8 @@ struct tp_settings {
     bool harden;
 };
 
-/* Read words, apart by blanks. */
-void tp_settings_read(struct tp_settings *settings, const char *words);
+/* Read words, apart by blanks, to what was read before.  False: some of them were not known. */
+bool tp_settings_read(struct tp_settings *settings, const char *words);
 
 /* Whether a name fits a pattern: `?` one character, `*` the rest. */
 bool tp_settings_match(const char *pattern, const char *name);

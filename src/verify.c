@@ -1,11 +1,13 @@
 #include "verify.h"
 #include "budget.h"
 #include "inject.h"
+#include "kept.h"
 #include "lock.h"
 #include "os.h"
 #include "settings.h"
 #include "special.h"
 #include "tell.h"
+#include "thread.h"
 #include "trap.h"
 #include "watch.h"
 
@@ -15,18 +17,53 @@
 struct verify_rules {
     uint32_t count;
     struct tagpool_segment_rule rows[TAGPOOL_SEGMENT_RULES];
+    struct tp_inject injects[TAGPOOL_SEGMENT_RULES];
 };
 static struct verify_rules verify_sets[2];
 static struct verify_rules *verify_rules = &verify_sets[0];
 static uint64_t verify_epoch;
 static uint32_t verify_version;
 
-static struct tp_inject verify_injects[TAGPOOL_SEGMENT_RULES];
-static struct tagpool_report_counters verify_counters;
+/* --- numbers -------------------------------------------------------------------------------------------------- */
 
-static void verify_count(uint64_t *counter)
+/* How often to look how much is live in all parts: whenever a part has few blocks, or so many more. */
+#define VERIFY_LOOK_EVERY 64u
+
+static struct tagpool_segment_verifier *verify_part(void)
 {
-    __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+    return &tp_segment->verifier[tp_gate_self->id % TAGPOOL_SEGMENT_VERIFIER_PARTS];
+}
+
+static uint64_t verify_count(uint64_t *counter, uint64_t n)
+{
+    return __atomic_add_fetch(counter, n, __ATOMIC_RELAXED);
+}
+
+/* Of the field at this offset, over all parts. */
+static uint64_t verify_sum(size_t field)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < TAGPOOL_SEGMENT_VERIFIER_PARTS; i++)
+        sum += tp_peek((const uint64_t *)((const char *)&tp_segment->verifier[i] + field));
+    return sum;
+}
+
+#define VERIFY_SUM(field) verify_sum(offsetof(struct tagpool_segment_verifier, field))
+
+/* Two threads may write here: the lower of two peaks of the same moment is a peak as well. */
+static void verify_raise_peak(uint64_t *peak, uint64_t live)
+{
+    if ((int64_t)live > 0 && live > tp_peek(peak))
+        tp_poke(peak, live);
+}
+
+static void verify_note_peaks(uint32_t region)
+{
+    size_t word = region * sizeof(uint64_t);
+    verify_raise_peak(&tp_segment->verified_peak_blocks[region],
+                      verify_sum(offsetof(struct tagpool_segment_verifier, live_blocks) + word));
+    verify_raise_peak(&tp_segment->verified_peak_bytes[region],
+                      verify_sum(offsetof(struct tagpool_segment_verifier, live_bytes) + word));
 }
 
 /* --- which rules a slot matches ------------------------------------------------------------------------------- */
@@ -91,11 +128,12 @@ static void verify_raise(struct tp_verify_plan *plan, enum tp_treatment treatmen
 
 static void verify_follow_rule(uint32_t i, size_t size, const struct tp_call *call, struct tp_verify_plan *plan)
 {
-    const struct tagpool_segment_rule *rule = &tp_peek(&verify_rules)->rows[i];
+    struct verify_rules *set = tp_peek(&verify_rules);
+    const struct tagpool_segment_rule *rule = &set->rows[i];
     if (!verify_fits(rule, size))
         return;
     if ((rule->flags & TAGPOOL_SEGMENT_RULE_FAIL) != 0)
-        plan->fail |= tp_inject_decide(&verify_injects[i], rule, call);
+        plan->fail |= tp_inject_decide(&set->injects[i], rule, call);
     if ((rule->flags & VERIFY_TRACKS) != 0)
         verify_raise(plan, TP_TREAT_TRACK, verify_trace(rule));
     if ((rule->flags & TAGPOOL_SEGMENT_RULE_WATCH) != 0)
@@ -107,29 +145,44 @@ static void verify_follow_rule(uint32_t i, size_t size, const struct tp_call *ca
                    ((rule->flags & TAGPOOL_SEGMENT_RULE_MIXED) != 0 && tp_inject_coin(2) == 0);
 }
 
-static void verify_note_plan(const struct tp_verify_plan *plan)
-{
-    verify_count(&verify_counters.allocs_attempted);
-    if (plan->fail)
-        verify_count(&verify_counters.faults_injected);
-}
-
 void tp_verify_plan(uint32_t slot, size_t size, const struct tp_call *call, struct tp_verify_plan *plan)
 {
-    *plan = (struct tp_verify_plan){0};
+    *plan = (struct tp_verify_plan){.is_counted = true};
     for (uint32_t rules = tp_peek(&tp_tag_rules[slot]); rules != 0; rules &= rules - 1)
         verify_follow_rule((uint32_t)__builtin_ctz(rules), size, call, plan);
-    verify_note_plan(plan);
 }
 
 void tp_verify_note_refusal(void)
 {
-    verify_count(&verify_counters.special_refused);
+    verify_count(&verify_part()->special_refused_total, 1);
 }
 
-void tp_verify_note_made(enum tp_treatment treatment)
+void tp_verify_note_made(enum tp_treatment treatment, uint32_t region, size_t bytes)
 {
-    verify_count(treatment == TP_TREAT_SPECIAL ? &verify_counters.allocs_special : &verify_counters.allocs_watched);
+    struct tagpool_segment_verifier *part = verify_part();
+    verify_count(treatment == TP_TREAT_SPECIAL ? &part->special_total : &part->watched_total, 1);
+    verify_count(&part->live_bytes[region], bytes);
+    uint64_t live = verify_count(&part->live_blocks[region], 1);
+    if (live <= VERIFY_LOOK_EVERY || live % VERIFY_LOOK_EVERY == 0)
+        verify_note_peaks(region);
+}
+
+void tp_verify_note_freed(uint32_t region, size_t bytes)
+{
+    struct tagpool_segment_verifier *part = verify_part();
+    verify_count(&part->live_blocks[region], (uint64_t)-1);
+    verify_count(&part->live_bytes[region], 0 - (uint64_t)bytes);
+}
+
+void tp_verify_note_end(const struct tp_verify_plan *plan, size_t size, bool is_made)
+{
+    struct tagpool_segment_verifier *part = verify_part();
+    if (plan->fail)
+        verify_count(&part->failed_deliberately_total, 1);
+    else
+        verify_count(is_made ? &part->succeeded_total : &part->failed_total, 1);
+    if (size >= TP_OS_PAGE)
+        verify_count(&part->page_or_more_total, 1);
 }
 
 /* --- rules that come into force ------------------------------------------------------------------------------- */
@@ -142,28 +195,43 @@ static void verify_note_all(void)
             verify_note_slot(slot);
 }
 
-static void verify_begin(void)
+/* A rule that was in force already goes on counting. */
+static void verify_begin_inject(struct verify_rules *set, uint32_t i, const struct verify_rules *before)
 {
-    for (uint32_t i = 0; i < verify_rules->count; i++)
-        tp_inject_begin(&verify_injects[i]);
-    if (verify_rules->count == 0)
+    for (uint32_t old = 0; before != NULL && old < before->count; old++)
+        if (memcmp(&before->rows[old], &set->rows[i], sizeof(set->rows[i])) == 0) {
+            set->injects[i] = before->injects[old];
+            return;
+        }
+    tp_inject_begin(&set->injects[i]);
+}
+
+/* Before the set is seen. */
+static void verify_begin(struct verify_rules *set, const struct verify_rules *before)
+{
+    for (uint32_t i = 0; i < set->count; i++)
+        verify_begin_inject(set, i, before);
+    if (set->count == 0)
         return;
     tp_stop_tell = tp_tell_stop;
     tp_trap_install();
     tp_poke(&tp_tag_rules_on, 1);
 }
 
-/* What a tool wrote is not trusted: texts end, and there are no more rules than there is room for. */
+/*
+ * What a tool wrote is not trusted: texts end, and there are no more rules than there is room for.  The number comes
+ * first: what is written while this reads has another one.
+ */
 static void verify_read_control(struct verify_rules *rules)
 {
+    verify_version = __atomic_load_n(&tp_segment_control->rules_version, __ATOMIC_ACQUIRE);
     struct tagpool_segment_control control = *tp_segment_control;
-    verify_version = control.rules_version;
+    for (uint32_t i = 0; i < TAGPOOL_SEGMENT_RULES; i++) {
+        control.rules[i].pattern[sizeof(control.rules[i].pattern) - 1] = '\0';
+        control.rules[i].site[sizeof(control.rules[i].site) - 1] = '\0';
+    }
     rules->count = (uint32_t)tp_min(control.rules_count, TAGPOOL_SEGMENT_RULES);
     memcpy(rules->rows, control.rules, sizeof(rules->rows));
-    for (uint32_t i = 0; i < rules->count; i++) {
-        rules->rows[i].pattern[sizeof(rules->rows[i].pattern) - 1] = '\0';
-        rules->rows[i].site[sizeof(rules->rows[i].site) - 1] = '\0';
-    }
 }
 
 /* Who reads the old rules meanwhile reads them to the end: two sets take turns. */
@@ -175,9 +243,10 @@ static void verify_follow_control(uint64_t epoch)
     if (tp_peek(&tp_segment_control->rules_version) != verify_version) {
         struct verify_rules *next = verify_rules == &verify_sets[0] ? &verify_sets[1] : &verify_sets[0];
         verify_read_control(next);
+        verify_begin(next, verify_rules);
         tp_publish(&verify_rules, next);
-        verify_begin();
         verify_note_all();
+        tp_publish(&tp_segment->rules_seen, verify_version);
     }
     tp_poke(&verify_epoch, epoch);
     tp_unlock(TP_LOCK_VERIFY);
@@ -193,27 +262,43 @@ static void verify_show(void)
 
 void tp_verify_init(void)
 {
+    struct tp_settings settings = {.guards = TP_GUARD_NONE, .budget = TP_BUDGET_PERCENT};
     const char *words = tp_os_environment("TAGPOOL_VERIFY");
     tp_tag_made = verify_note_slot;
     tp_site_switched = verify_follow_control;
-    if (words == NULL)
+    if (words == NULL && !tp_kept_read(&settings))
         return;
-    struct tp_settings settings = {.guards = TP_GUARD_NONE, .budget = TP_BUDGET_PERCENT};
-    tp_settings_read(&settings, words);
+    if (words != NULL)
+        tp_settings_read(&settings, words);
     memcpy(verify_rules->rows, settings.rules, sizeof(verify_rules->rows));
     verify_rules->count = settings.count;
     tp_special_configure(settings.guards, settings.quarantine);
     tp_watch_configure(settings.quarantine);
     tp_budget_configure(settings.budget);
     verify_show();
-    verify_begin();
+    verify_begin(verify_rules, NULL);
+}
+
+void tp_verify_counters(struct tagpool_report_counters *counters)
+{
+    *counters = (struct tagpool_report_counters){
+        .allocs_succeeded = VERIFY_SUM(succeeded_total),
+        .allocs_special = VERIFY_SUM(special_total),
+        .allocs_watched = VERIFY_SUM(watched_total),
+        .special_refused = VERIFY_SUM(special_refused_total),
+        .allocs_failed = VERIFY_SUM(failed_total),
+        .faults_injected = VERIFY_SUM(failed_deliberately_total),
+    };
+    counters->allocs_attempted = counters->allocs_succeeded + counters->allocs_failed + counters->faults_injected;
 }
 
 void tp_verify_end(void)
 {
+    struct tagpool_report_counters counters;
     if (!tp_peek(&tp_tag_rules_on))
         return;
     tp_watch_check_all();
     tp_special_check_all();
-    tp_tell_end(&verify_counters);
+    tp_verify_counters(&counters);
+    tp_tell_end(&counters);
 }

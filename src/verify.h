@@ -18,21 +18,29 @@ enum tp_treatment { TP_TREAT_PLAIN, TP_TREAT_TRACK, TP_TREAT_WATCH, TP_TREAT_SPE
 /* What is done with one request. */
 struct tp_verify_plan {
     enum tp_treatment treatment;
-    bool fail;  /* it is made to fail */
+    bool is_counted; /* the slot is concerned */
+    bool fail;       /* it is made to fail */
     bool under; /* as in struct tp_checked_request, as the next */
     bool exact;
     enum tp_trace_level trace;
 };
 
-/* Read TAGPOOL_VERIFY.  Before the first tag is made. */
+/* Read TAGPOOL_VERIFY, or without it what is kept for this program.  Before the first tag is made. */
 void tp_verify_init(void);
 
 /* A request for a slot that is concerned. */
 void tp_verify_plan(uint32_t slot, size_t size, const struct tp_call *call, struct tp_verify_plan *plan);
 
-/* Special pool refused a request; a block was made. */
+/* Special pool refused a request; a checked block was made, or freed: of the request's region and bytes. */
 void tp_verify_note_refusal(void);
-void tp_verify_note_made(enum tp_treatment treatment);
+void tp_verify_note_made(enum tp_treatment treatment, uint32_t region, size_t bytes);
+void tp_verify_note_freed(uint32_t region, size_t bytes);
+
+/* The end of a request that is counted. */
+void tp_verify_note_end(const struct tp_verify_plan *plan, size_t size, bool is_made);
+
+/* What the verifier has done. */
+void tp_verify_counters(struct tagpool_report_counters *counters);
 
 /* The program ends by itself: what is still out is looked at. */
 void tp_verify_end(void);

@@ -79,6 +79,25 @@ struct tagpool_segment_pool {
     uint64_t refused_total;
 };
 
+/*
+ * What the verifier has done with requests that a rule matched.  A thread adds to one of several parts, so that threads
+ * seldom meet: a number is the sum of it in all parts.
+ */
+struct tagpool_segment_verifier {
+    uint64_t succeeded_total;
+    uint64_t failed_total; /* for want of memory, or by a limit */
+    uint64_t failed_deliberately_total;
+    uint64_t special_total; /* blocks of special pool */
+    uint64_t watched_total; /* other blocks that are known one by one */
+    uint64_t special_refused_total;
+    uint64_t page_or_more_total; /* requests of an OS page or more */
+    uint64_t reserved0;
+    uint64_t live_blocks[TAGPOOL_SEGMENT_REGIONS]; /* by kind; of one part alone it may be below zero, as the next */
+    uint64_t live_bytes[TAGPOOL_SEGMENT_REGIONS];
+    uint64_t reserved1[4];
+};
+#define TAGPOOL_SEGMENT_VERIFIER_PARTS 8u
+
 struct tagpool_segment_header {
     uint64_t magic;
     uint32_t version;
@@ -122,6 +141,14 @@ struct tagpool_segment_header {
 
     /* Block size of each (table, class): a live block of a row counts this much. */
     uint32_t class_size[TAGPOOL_SEGMENT_TABLES][TAGPOOL_SEGMENT_CLASSES];
+
+    /* Of the control page: the numbers of what is in force. */
+    uint32_t rules_seen;
+    uint32_t limits_seen;
+    uint64_t verified_peak_blocks[TAGPOOL_SEGMENT_REGIONS]; /* highest live seen now and then, by kind, as the next */
+    uint64_t verified_peak_bytes[TAGPOOL_SEGMENT_REGIONS];
+    uint64_t reserved1[3]; /* parts begin with a cache line */
+    struct tagpool_segment_verifier verifier[TAGPOOL_SEGMENT_VERIFIER_PARTS];
 };
 
 /* Slot 0 is never used, so a row or tally of zeros (a hole in the file) counts nothing. */
@@ -172,7 +199,8 @@ struct tagpool_segment_rule {
  * Written by tools.  The program range-checks what it reads here.
  *
  * To switch something: write it, then add one to the number of what was switched, then to the epoch.  Who allocates
- * first under the new epoch reads all of it.
+ * first under the new epoch reads all of it, and then shows the number in the header (rules_seen, limits_seen).  One
+ * tool writes at a time: who has a lock on the file (flock).  Limits that were seen may be written over.
  */
 struct tagpool_segment_control {
     uint64_t epoch;          /* a tool that switched anything adds one: each thread looks its tags up anew */
@@ -261,6 +289,8 @@ struct tagpool_segment_row {
 _Static_assert(sizeof(struct tagpool_segment_header) <= TAGPOOL_SEGMENT_PAGE, "the header is one OS page");
 _Static_assert(sizeof(struct tagpool_segment_control) <= TAGPOOL_SEGMENT_PAGE, "the control page is one OS page");
 _Static_assert(sizeof(struct tagpool_segment_rule) == 128, "ABI");
+_Static_assert(sizeof(struct tagpool_segment_verifier) == 128, "ABI");
+_Static_assert(__builtin_offsetof(struct tagpool_segment_header, verifier) % 64 == 0, "ABI");
 _Static_assert(sizeof(struct tagpool_segment_slot) == 256, "ABI");
 _Static_assert(sizeof(struct tagpool_segment_tally) == 64, "ABI");
 _Static_assert(sizeof(struct tagpool_segment_quota) == 256, "ABI");

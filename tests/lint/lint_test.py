@@ -9,7 +9,7 @@ import re
 import sys
 
 # Lower modules never include higher ones.
-LADDER = """base os text cgroup lock fatal sizeclass space guard page segment metadata settings span tag side thread account
+LADDER = """base os text cgroup lock fatal sizeclass space guard page segment metadata settings kept span tag side thread account
             limit quota nonpaged heap mail extent frame site walk stack trace checked special watch blame range record tell trap inject budget
             verify fork start large alloc fast census pool store depth magazine lookaside condition iova common_buffer
             transfer uring iobuf tagpool scope bundle preload""".split()

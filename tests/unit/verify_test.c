@@ -151,7 +151,7 @@ END_TEST
 
 START_TEST(others_are_watched_where_that_is_asked_for)
 {
-    begin("special=sample:3 track");
+    begin("special=sample:3 watch");
     ck_assert_uint_eq(count(TP_TREAT_PLAIN), 0);
     ck_assert_uint_gt(count(TP_TREAT_WATCH), REQUESTS / 2);
 }

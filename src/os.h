@@ -112,6 +112,8 @@ int tp_os_read_file(const char *path, void *buffer, size_t size);
  * somebody else may have put a pipe there, or a link.
  */
 int tp_os_read_own_file(const char *path, void *buffer, size_t size);
+/* Map a regular file of this user's, shared and to be written, with its size; NULL where it is none. */
+void *tp_os_map_own_file(const char *path, size_t *size);
 /* Append to a file that is there, in one step. */
 int tp_os_append(const char *path, const void *from, size_t size);
 

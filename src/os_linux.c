@@ -351,6 +351,22 @@ int tp_os_read_own_file(const char *path, void *buffer, size_t size)
     return n;
 }
 
+void *tp_os_map_own_file(const char *path, size_t *size)
+{
+    struct stat status;
+    int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+    int fd = (int)os_call(SYS_openat, AT_FDCWD, (long)path, flags, 0, 0, 0);
+    if (fd < 0)
+        return NULL;
+    void *map = NULL;
+    if (os_is_own_file(fd) && os_call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) == 0 && status.st_size > 0) {
+        *size = (size_t)status.st_size;
+        map = tp_os_file_map(fd, *size);
+    }
+    tp_os_close(fd);
+    return map;
+}
+
 int tp_os_append(const char *path, const void *from, size_t size)
 {
     int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;

@@ -51,6 +51,19 @@ static uint32_t word_count(struct word word)
     return (uint32_t)tp_min(word_number(word), UINT32_MAX);
 }
 
+static uint64_t word_hash(struct word word)
+{
+    uint64_t hash = 0;
+    for (size_t i = 0; i < word.length; i++) {
+        const char *digits = "0123456789abcdef";
+        const char *digit = word.at[i] != '\0' ? strchr(digits, word.at[i]) : NULL;
+        if (digit == NULL)
+            break;
+        hash = hash << 4 | (uint64_t)(digit - digits);
+    }
+    return hash;
+}
+
 static void word_copy(struct word word, char *to, size_t size)
 {
     size_t length = tp_min(word.length, size - 1);
@@ -127,6 +140,19 @@ static void read_fail(struct reading *reading, struct word value)
     settings_add(reading->settings, &rule);
 }
 
+static void read_systematic(struct reading *reading, struct word value)
+{
+    reading->rule.flags |= TAGPOOL_SEGMENT_RULE_SYSTEMATIC;
+    word_copy(value, reading->settings->systematic, sizeof(reading->settings->systematic));
+}
+
+static void read_systematic_only(struct reading *reading, struct word value)
+{
+    reading->rule.flags |= TAGPOOL_SEGMENT_RULE_SYSTEMATIC;
+    reading->settings->has_systematic_only = true;
+    reading->settings->systematic_only = word_hash(value);
+}
+
 static enum tp_guard_kind guard_named(struct word value)
 {
     if (word_is(value, "madvise"))
@@ -154,6 +180,10 @@ static bool read_word(struct reading *reading, struct word word)
         read_sizes(reading, value);
     else if (word_takes(word, "fail=", &value))
         read_fail(reading, value);
+    else if (word_takes(word, "systematic=", &value))
+        read_systematic(reading, value);
+    else if (word_takes(word, "systematic-only=", &value))
+        read_systematic_only(reading, value);
     else if (word_takes(word, "tags=", &value))
         reading->tags = value;
     else if (word_takes(word, "guard=", &value))

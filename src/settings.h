@@ -5,6 +5,7 @@
  *   tags=PATTERN,...               sizes=A-B                   harden     leaks     watch
  *   guard=madvise|userfault|protect                            quarantine=N
  *   fail=probability:N,tag:PATTERN,site:PATTERN,nth:N,after:MS
+ *   systematic=FILE:RUN            systematic-only=HASH, in hexadecimal digits
  *
  * After a word `;` others begin, with tags and sizes of their own.
  *
@@ -17,6 +18,8 @@
 
 #include <tagpool/segment.h>
 
+#define TP_SETTINGS_PATH 256
+
 struct tp_settings {
     struct tagpool_segment_rule rules[TAGPOOL_SEGMENT_RULES];
     uint32_t count;
@@ -25,6 +28,9 @@ struct tp_settings {
     uint32_t budget;     /* percent of auto */
     bool leaks;
     bool harden;
+    char systematic[TP_SETTINGS_PATH]; /* empty: not given */
+    bool has_systematic_only;
+    uint64_t systematic_only;
 };
 
 /* Read words, apart by blanks, to what was read before.  False: some of them were not known. */

@@ -124,6 +124,31 @@ bool tp_tell_stop(const struct tp_violation *violation)
     return tp_record_finish(&record);
 }
 
+void tp_tell_fault(const struct tagpool_report_fault *fault, const uintptr_t *frames, unsigned count)
+{
+    struct tp_record record;
+    if (!tp_record_begin(&record, TAGPOOL_REPORT_FAULT_RECORD))
+        return;
+    tp_record_add(&record, TAGPOOL_REPORT_FAULT, fault, sizeof(*fault), NULL, 0);
+    tp_record_add_stack(&record, TAGPOOL_REPORT_STACK_HERE, frames, count, false);
+    tp_record_finish(&record);
+}
+
+void tp_tell_crash(uint32_t signal, uintptr_t address, const void *context)
+{
+    struct tp_record record;
+    uintptr_t frames[TAGPOOL_REPORT_FRAMES];
+    struct tp_registers at;
+    const struct tagpool_report_crash crash = {.address = address, .signal = signal, .thread = tp_os_thread_id()};
+    if (!tp_record_begin(&record, TAGPOOL_REPORT_CRASH_RECORD))
+        return;
+    tp_record_add(&record, TAGPOOL_REPORT_CRASH, &crash, sizeof(crash), NULL, 0);
+    tp_os_registers(context, &at);
+    unsigned count = tp_stack_capture_at(at.pc, at.sp, at.fp, frames, TAGPOOL_REPORT_FRAMES);
+    tp_record_add_stack(&record, TAGPOOL_REPORT_STACK_HERE, frames, count, true);
+    tp_record_finish(&record);
+}
+
 void tp_tell_end(const struct tagpool_report_counters *counters)
 {
     struct tp_record record;

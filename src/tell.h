@@ -14,6 +14,12 @@
 /* A stop, with all that is known; false: nobody listens. */
 bool tp_tell_stop(const struct tp_violation *violation);
 
+/* A request is about to fail on purpose; its call stack. */
+void tp_tell_fault(const struct tagpool_report_fault *fault, const uintptr_t *frames, unsigned count);
+
+/* A signal ends the program after a fault: what siginfo_t says, and the ucontext_t of its handler. */
+void tp_tell_crash(uint32_t signal, uintptr_t address, const void *context);
+
 /* The program ends by itself. */
 void tp_tell_end(const struct tagpool_report_counters *counters);
 

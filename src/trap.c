@@ -12,6 +12,8 @@
 static struct sigaction trap_bus, trap_segv;
 static bool trap_is_installed;
 
+void (*tp_trap_unhandled)(int number, const siginfo_t *info, const void *context);
+
 static void trap_handle(int number, siginfo_t *info, void *context);
 
 static struct sigaction *trap_of(int number)
@@ -59,6 +61,8 @@ static void trap_pass_on(int number, siginfo_t *info, void *context)
     if (is_sent && (called.sa_flags & SA_SIGINFO) == 0 && called.sa_handler == SIG_IGN)
         return;
     if (!trap_has_handler(&called)) {
+        if (tp_trap_unhandled != NULL)
+            tp_trap_unhandled(number, info, context);
         trap_take_its_course(number, info);
         return;
     }

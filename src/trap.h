@@ -12,6 +12,9 @@
 
 #include <signal.h>
 
+/* What stands above is told before a signal takes its course, whatever sent it; or NULL. */
+extern void (*tp_trap_unhandled)(int number, const siginfo_t *info, const void *context);
+
 /* Once; what the program has set until then is kept. */
 void tp_trap_install(void);
 

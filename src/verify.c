@@ -6,6 +6,7 @@
 #include "os.h"
 #include "settings.h"
 #include "special.h"
+#include "systematic.h"
 #include "tell.h"
 #include "thread.h"
 #include "trap.h"
@@ -126,7 +127,8 @@ static void verify_raise(struct tp_verify_plan *plan, enum tp_treatment treatmen
         plan->trace = trace;
 }
 
-static void verify_follow_rule(uint32_t i, size_t size, const struct tp_call *call, struct tp_verify_plan *plan)
+static void verify_follow_rule(uint32_t i, uint32_t slot, size_t size, const struct tp_call *call,
+                               struct tp_verify_plan *plan)
 {
     struct verify_rules *set = tp_peek(&verify_rules);
     const struct tagpool_segment_rule *rule = &set->rows[i];
@@ -134,6 +136,8 @@ static void verify_follow_rule(uint32_t i, size_t size, const struct tp_call *ca
         return;
     if ((rule->flags & TAGPOOL_SEGMENT_RULE_FAIL) != 0)
         plan->fail |= tp_inject_decide(&set->injects[i], rule, call);
+    if ((rule->flags & TAGPOOL_SEGMENT_RULE_SYSTEMATIC) != 0)
+        plan->fail |= tp_systematic_decide(slot, size, call);
     if ((rule->flags & VERIFY_TRACKS) != 0)
         verify_raise(plan, TP_TREAT_TRACK, verify_trace(rule));
     if ((rule->flags & TAGPOOL_SEGMENT_RULE_WATCH) != 0)
@@ -149,7 +153,7 @@ void tp_verify_plan(uint32_t slot, size_t size, const struct tp_call *call, stru
 {
     *plan = (struct tp_verify_plan){.is_counted = true};
     for (uint32_t rules = tp_peek(&tp_tag_rules[slot]); rules != 0; rules &= rules - 1)
-        verify_follow_rule((uint32_t)__builtin_ctz(rules), size, call, plan);
+        verify_follow_rule((uint32_t)__builtin_ctz(rules), slot, size, call, plan);
 }
 
 void tp_verify_note_refusal(void)
@@ -275,6 +279,10 @@ void tp_verify_init(void)
     tp_special_configure(settings.guards, settings.quarantine);
     tp_watch_configure(settings.quarantine);
     tp_budget_configure(settings.budget);
+    const struct tp_systematic_options systematic = {settings.systematic, settings.has_systematic_only,
+                                                     settings.systematic_only};
+    if (systematic.path[0] != '\0' || systematic.has_only)
+        tp_systematic_init(&systematic);
     verify_show();
     verify_begin(verify_rules, NULL);
 }
@@ -299,6 +307,7 @@ void tp_verify_end(void)
         return;
     tp_watch_check_all();
     tp_special_check_all();
+    tp_systematic_end();
     tp_verify_counters(&counters);
     tp_tell_end(&counters);
 }

@@ -87,6 +87,11 @@ static bool reportfile_take_counters(struct reportfile_record *record, const uns
     return reportfile_copy(&record->counters, sizeof(record->counters), payload, size);
 }
 
+static bool reportfile_take_crash(struct reportfile_record *record, const unsigned char *payload, size_t size)
+{
+    return reportfile_copy(&record->crash, sizeof(record->crash), payload, size);
+}
+
 typedef bool reportfile_take_item(struct reportfile_record *record, const unsigned char *payload, size_t size);
 
 static reportfile_take_item *const reportfile_items[] = {
@@ -94,6 +99,7 @@ static reportfile_take_item *const reportfile_items[] = {
     [TAGPOOL_REPORT_STACK] = reportfile_take_stack, [TAGPOOL_REPORT_MODULE] = reportfile_take_module,
     [TAGPOOL_REPORT_BYTES] = reportfile_take_bytes, [TAGPOOL_REPORT_LEAK] = reportfile_take_leak,
     [TAGPOOL_REPORT_FAULT] = reportfile_take_fault, [TAGPOOL_REPORT_COUNTERS] = reportfile_take_counters,
+    [TAGPOOL_REPORT_CRASH] = reportfile_take_crash,
 };
 
 /* False: no such item can be in an honest record. */

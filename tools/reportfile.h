@@ -46,6 +46,7 @@ struct reportfile_record {
     struct tagpool_report_leak leak;
     struct tagpool_report_fault fault;
     struct tagpool_report_counters counters;
+    struct tagpool_report_crash crash;
     struct reportfile_stack stacks[REPORTFILE_ROLES]; /* by enum tagpool_report_stack_role */
     struct reportfile_module modules[REPORTFILE_MODULES];
     size_t module_count;

@@ -93,6 +93,14 @@ static void json_put_counters(FILE *out, const struct tagpool_report_counters *c
     fputc('}', out);
 }
 
+static void json_put_crash(FILE *out, const struct tagpool_report_crash *crash)
+{
+    fprintf(out, ",\"crash\":{\"signal\":%u", crash->signal);
+    json_put_hex(out, "address", crash->address);
+    json_put_number(out, "thread", crash->thread);
+    fputc('}', out);
+}
+
 /* ---- stacks ---- */
 
 static void json_put_frame(FILE *out, const struct reportfile_record *record, const struct tagpool_report_frame *frame,
@@ -162,6 +170,8 @@ void stop_json_record(FILE *out, const struct reportfile_record *record)
         json_put_fault(out, &record->fault);
     if (reportfile_has(record, TAGPOOL_REPORT_COUNTERS))
         json_put_counters(out, &record->counters);
+    if (reportfile_has(record, TAGPOOL_REPORT_CRASH))
+        json_put_crash(out, &record->crash);
     if (reportfile_has(record, TAGPOOL_REPORT_STACK))
         json_put_stacks(out, record);
     if (reportfile_has(record, TAGPOOL_REPORT_BYTES))

@@ -25,6 +25,7 @@ enum tagpool_report_kind {
     TAGPOOL_REPORT_LEAK_RECORD,     /* LEAK, then STACK and MODULE items */
     TAGPOOL_REPORT_FAULT_RECORD,    /* FAULT, then STACK and MODULE items: an allocation was made to fail */
     TAGPOOL_REPORT_END_RECORD,      /* COUNTERS: the program ended by itself */
+    TAGPOOL_REPORT_CRASH_RECORD,    /* CRASH, then STACK and MODULE items: after a fault, a signal ends the program */
 };
 
 struct tagpool_report_record {
@@ -45,6 +46,7 @@ enum tagpool_report_item_type {
     TAGPOOL_REPORT_LEAK,
     TAGPOOL_REPORT_FAULT,
     TAGPOOL_REPORT_COUNTERS,
+    TAGPOOL_REPORT_CRASH,
 };
 
 struct tagpool_report_item {
@@ -146,6 +148,13 @@ struct tagpool_report_fault {
     uint64_t size;       /* of the request */
     uint32_t tag;
     uint32_t reserved;
+};
+
+/* An access that the program was not prepared for: SIGSEGV or SIGBUS, without a handler. */
+struct tagpool_report_crash {
+    uint64_t address; /* that was touched */
+    uint32_t signal;
+    uint32_t thread;
 };
 
 /* Numbers of the verifier at the end of the program; names as the original's. */

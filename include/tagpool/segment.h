@@ -175,6 +175,7 @@ enum tagpool_segment_rule_flag {
     TAGPOOL_SEGMENT_RULE_MIXED = 1u << 7,      /* special pool: at the beginning or end, by a coin for each block */
     TAGPOOL_SEGMENT_RULE_TRACK_SITE = 1u << 8, /* the same by calling sites */
     TAGPOOL_SEGMENT_RULE_TRACK_FULL = 1u << 9, /* the same by whole stacks, every one */
+    TAGPOOL_SEGMENT_RULE_SYSTEMATIC = 1u << 10, /* one call stack fails: <tagpool/claims.h> */
 };
 
 /*

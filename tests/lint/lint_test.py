@@ -10,8 +10,8 @@ import sys
 
 # Lower modules never include higher ones.
 LADDER = """base os text cgroup lock fatal sizeclass space guard page segment metadata settings kept span tag side thread account
-            limit quota nonpaged heap mail extent frame site walk stack trace checked special watch blame range record tell trap inject budget
-            verify fork start large alloc fast census pool store depth magazine lookaside condition iova common_buffer
+            limit quota nonpaged heap mail extent frame site walk stack trace checked special watch blame range record tell trap inject
+            systematic budget verify fork start large alloc fast census pool store depth magazine lookaside condition iova common_buffer
             transfer uring iobuf tagpool scope bundle preload""".split()
 
 # A module that calls up, and why: each is a step of a life that ends higher than it begins.

@@ -5,6 +5,7 @@
  * what the tag comes from.
  */
 #include "preload.h"
+#include "shortcut.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -28,12 +29,25 @@ static void *preload_alloc_known(size_t size, size_t alignment, uintptr_t pc)
     return tp_alloc_known(tp_site_key(TP_KEY_CALL, tp_site_call_value(pc)), size);
 }
 
+/* For the verifier. */
+static void *preload_alloc_checked(size_t size, size_t alignment, const struct tp_call *call,
+                                   enum tagpool_report_face face)
+{
+    if (TP_LIKELY(tp_peek(&tp_tag_rules_on) == 0) || alignment > PRELOAD_ALIGNMENT)
+        return NULL;
+    uint64_t key = tp_site_by_address ? tp_site_key(TP_KEY_SITE, call->pc)
+                                      : tp_site_key(TP_KEY_CALL, tp_site_call_value(call->pc));
+    return tp_shortcut_alloc(key, size, face, call);
+}
+
 TP_NOINLINE void *preload_alloc_slow(size_t size, size_t alignment, struct tp_call call, enum tagpool_report_face face)
 {
     void *block = preload_alloc_known(size, alignment, call.pc);
     if (TP_LIKELY(block != NULL))
         return block;
     block = preload_alloc_by_address(size, alignment, call.pc);
+    if (block == NULL)
+        block = preload_alloc_checked(size, alignment, &call, face);
     if (block != NULL)
         return block;
     struct tp_thread *thread = tp_thread_self();

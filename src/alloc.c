@@ -6,6 +6,7 @@
 #include "lock.h"
 #include "mail.h"
 #include "quota.h"
+#include "shortcut.h"
 #include "side.h"
 #include "special.h"
 #include "verify.h"
@@ -67,7 +68,7 @@ static struct tp_checked_request alloc_checked(const struct alloc_step *step)
         .alignment = request->alignment,
         .face = request->face,
         .call = &request->call,
-        .trace = step->plan.trace,
+        .trace = (enum tp_trace_level)step->plan.trace,
         .zero = (request->flags & TP_ALLOC_ZERO) != 0,
         .under = step->plan.under,
         .exact = step->plan.exact,
@@ -80,7 +81,7 @@ static void *alloc_step_take_checked(struct alloc_step *step)
 {
     const struct tp_checked_request checked = alloc_checked(step);
     void *block = NULL;
-    enum tp_treatment treatment = step->plan.treatment;
+    enum tp_treatment treatment = (enum tp_treatment)step->plan.treatment;
     if (treatment == TP_TREAT_SPECIAL) {
         uint64_t began = tp_budget_begin();
         block = tp_special_alloc(step->thread, &checked);
@@ -138,13 +139,18 @@ static void *alloc_step_run(struct alloc_step *step)
     return block;
 }
 
-static struct alloc_step alloc_step_begin(struct tp_thread *thread, const struct tp_alloc_request *request)
+static struct tp_verify_plan alloc_plan(const struct tp_alloc_request *request)
+{
+    if (TP_LIKELY(!tp_tag_is_concerned(request->slot)))
+        return (struct tp_verify_plan){0};
+    return tp_verify_plan(request->slot, request->size, &request->call);
+}
+
+static struct alloc_step alloc_step_begin(struct tp_thread *thread, const struct tp_alloc_request *request,
+                                          struct tp_verify_plan plan)
 {
     unsigned class = alloc_class(request->slot, request->size, request->alignment);
-    struct alloc_step step = {.thread = thread, .request = request, .class = class};
-    if (tp_tag_is_concerned(request->slot))
-        tp_verify_plan(request->slot, request->size, &request->call, &step.plan);
-    return step;
+    return (struct alloc_step){.thread = thread, .request = request, .class = class, .plan = plan};
 }
 
 /* What no machine has is charged to nobody, not for a moment; nor is what is to fail. */
@@ -194,7 +200,12 @@ static void *alloc_step_finish(const struct alloc_step *step, void *block)
 
 void *tp_alloc_requested(struct tp_thread *thread, const struct tp_alloc_request *request)
 {
-    struct alloc_step step = alloc_step_begin(thread, request);
+    return tp_alloc_planned(thread, request, alloc_plan(request));
+}
+
+void *tp_alloc_planned(struct tp_thread *thread, const struct tp_alloc_request *request, struct tp_verify_plan plan)
+{
+    struct alloc_step step = alloc_step_begin(thread, request, plan);
     tp_fork_note_slow_call();
     if (TP_UNLIKELY(!alloc_is_possible(&step)))
         return alloc_step_finish(&step, NULL);
@@ -376,7 +387,7 @@ static void *block_step_replace(struct alloc_step *step, const void *old, const 
 static void *block_replace_charged(struct tp_thread *thread, const void *old, const struct tp_block_info *info,
                                    const struct tp_alloc_request *request)
 {
-    struct alloc_step step = alloc_step_begin(thread, request);
+    struct alloc_step step = alloc_step_begin(thread, request, alloc_plan(request));
     tp_fork_note_slow_call();
     void *block = alloc_is_possible(&step) ? block_step_replace(&step, old, info) : NULL;
     if (TP_UNLIKELY(step.is_refused)) {
@@ -453,7 +464,7 @@ static TP_NOINLINE void free_watched(struct tp_thread *thread, struct tp_page *p
     tp_watch_end(thread, page, index, p, how);
     free_from_side(thread, page, side, bytes);
     tp_verify_note_freed(page->region, bytes);
-    tp_watch_detain(thread, page, p);
+    tp_watch_detain(thread, page, index, p);
 }
 
 /* What is not a live block's first byte is stopped before it is counted. */
@@ -504,13 +515,12 @@ static TP_NOINLINE void free_checked(struct tp_thread *thread, void *p, const st
 }
 
 /* No call on this way changes errno. */
-static void free_block(void *p, enum tagpool_report_face face, size_t size, const struct tp_call *call)
+static void free_block(void *p, const struct tp_checked_free *how)
 {
     struct tp_thread *thread = tp_thread_self();
     struct tp_page *page = TP_LIKELY(!tp_special_owns(p)) ? block_page_or_stop(p) : NULL;
     if (TP_UNLIKELY(page == NULL || page->watched)) {
-        const struct tp_checked_free how = {face, call, size};
-        free_checked(thread, p, &how);
+        free_checked(thread, p, how);
     } else if (page->state == TP_UNIT_LARGE)
         tp_large_free(page, p);
     else if (thread != NULL && tp_peek(&page->owner) == thread->id)
@@ -521,8 +531,9 @@ static void free_block(void *p, enum tagpool_report_face face, size_t size, cons
 
 void tp_free_called(void *block, enum tagpool_report_face face, size_t size, struct tp_call call)
 {
-    if (block != NULL)
-        free_block(block, face, size, &call);
+    const struct tp_checked_free how = {face, &call, size};
+    if (block != NULL && !(TP_UNLIKELY(tp_peek(&tp_tag_rules_on) != 0) && tp_shortcut_free(block, &how)))
+        free_block(block, &how);
 }
 
 void tp_free_slow(void *block)

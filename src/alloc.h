@@ -29,6 +29,10 @@ struct tp_alloc_request {
 /* A block as requested, counted; NULL with errno ENOMEM or EDQUOT.  `thread` may be NULL. */
 void *tp_alloc_requested(struct tp_thread *thread, const struct tp_alloc_request *request);
 
+/* The same where it is known already what the verifier does with it. */
+struct tp_verify_plan;
+void *tp_alloc_planned(struct tp_thread *thread, const struct tp_alloc_request *request, struct tp_verify_plan plan);
+
 /*
  * A block for the engine's own purposes: at least `size` bytes for a slot, aligned to `alignment` (a power of two, at
  * least 16), counted.  NULL with errno ENOMEM when memory is exhausted.  `thread` may be NULL.

@@ -508,8 +508,7 @@ static void heap_side_note_put(struct tp_page *page, const void *block)
 {
     uint32_t index = tp_page_index(page, block);
     struct tp_heap *heap = page->heap->thread->slots[tp_side_last_slot(page, index)].heap;
-    if (heap != NULL && heap->mixed_live[page->class] > 0 && tp_side_account(page, index) == TP_ACCOUNT_NONE &&
-        !page->watched)
+    if (heap != NULL && heap->mixed_live[page->class] > 0 && tp_side_account(page, index) == TP_ACCOUNT_NONE)
         heap->mixed_live[page->class]--;
 }
 
@@ -628,7 +627,7 @@ static void heap_side_note_list(struct tp_page *page, const struct tp_block *blo
 
 void tp_heap_put(struct tp_page *page, struct tp_block *first, struct tp_block *last, uint32_t count)
 {
-    if (TP_UNLIKELY(tp_page_is_mixed(page)))
+    if (TP_UNLIKELY(tp_page_is_mixed(page)) && !page->watched)
         heap_side_note_list(page, first, count);
     bool woken = tp_page_push_list(page, first, last, count);
     if (TP_CHECKED && page->used <= page->carved)

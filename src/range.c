@@ -2,6 +2,7 @@
 #include "fatal.h"
 #include "side.h"
 #include "special.h"
+#include "watch.h"
 
 /* A checked block as far as a range is concerned. */
 struct range_block {
@@ -31,6 +32,8 @@ static bool range_find_watched(struct range_block *block, const void *p)
     if (index >= page->carved)
         return false;
     const struct tp_watch *watch = &page->watch[index];
+    if (tp_watch_is_bare(watch))
+        return false;
     *block = (struct range_block){tp_page_block(page, index), tp_peek(&watch->size),
                                   tp_watch_life(watch) == TP_WATCH_LIVES, tp_side_last_slot(page, index)};
     return true;

@@ -5,33 +5,33 @@
 
 /* Calls of a site whose stacks are all remembered, and of the later ones one in so many. */
 #define TRACE_FIRST 1000u
-#define TRACE_ONE_IN 64u
+#define TRACE_ONE_IN 256u
 
-#define TRACE_SITES 16384u
+#define TRACE_SITES_LOG 14
+
+/* A stack's number and a return address in one word, so that no thread sees one of them with another's. */
+#define TRACE_PC_BITS 38
+#define TRACE_PC_MASK ((UINT64_C(1) << TRACE_PC_BITS) - 1)
 
 static struct trace_site {
-    uint32_t count;
-    uint32_t number; /* of the stack that is the return address alone; 0: not known yet */
-} trace_sites[TRACE_SITES];
+    uint64_t last;  /* number << TRACE_PC_BITS | pc of the site that was here last: its return address alone */
+    uint32_t count; /* calls of all sites that share the place */
+    uint32_t reserved;
+} trace_sites[1u << TRACE_SITES_LOG];
 
 static struct trace_site *trace_site_of(uintptr_t pc)
 {
-    return &trace_sites[(pc * UINT64_C(0x9e3779b97f4a7c15)) >> 50];
-}
-
-static bool trace_is_site(uint32_t number, uintptr_t pc)
-{
-    const uintptr_t *frames;
-    return tp_stack_get(number, &frames) == 1 && frames[0] == pc;
+    return &trace_sites[pc * UINT64_C(0x9e3779b97f4a7c15) >> (64 - TRACE_SITES_LOG)];
 }
 
 static uint32_t trace_site(struct trace_site *site, uintptr_t pc)
 {
-    uint32_t number = tp_peek(&site->number);
-    if (TP_LIKELY(trace_is_site(number, pc)))
-        return number;
-    number = tp_stack_put(&pc, 1);
-    tp_poke(&site->number, number);
+    uint64_t last = tp_peek(&site->last);
+    if (TP_LIKELY(((last ^ pc) & TRACE_PC_MASK) == 0 && last >> TRACE_PC_BITS != 0))
+        return (uint32_t)(last >> TRACE_PC_BITS);
+    uint32_t number = tp_stack_put(&pc, 1);
+    if (number < UINT32_C(1) << (64 - TRACE_PC_BITS))
+        tp_poke(&site->last, (uint64_t)number << TRACE_PC_BITS | (pc & TRACE_PC_MASK));
     return number;
 }
 

@@ -30,14 +30,26 @@ static uint32_t verify_version;
 /* How often to look how much is live in all parts: whenever a part has few blocks, or so many more. */
 #define VERIFY_LOOK_EVERY 64u
 
+/* The first threads have parts of their own; all others share the last one. */
+#define VERIFY_SHARED_PART (TAGPOOL_SEGMENT_VERIFIER_PARTS - 1)
+
+static uint32_t verify_part_number(void)
+{
+    uint64_t index = (tp_gate_self->id >> 4) - TP_OWNER_FIRST_THREAD;
+    return index < VERIFY_SHARED_PART ? (uint32_t)index : VERIFY_SHARED_PART;
+}
+
 static struct tagpool_segment_verifier *verify_part(void)
 {
-    return &tp_segment->verifier[tp_gate_self->id % TAGPOOL_SEGMENT_VERIFIER_PARTS];
+    return &tp_segment->verifier[verify_part_number()];
 }
 
 static uint64_t verify_count(uint64_t *counter, uint64_t n)
 {
-    return __atomic_add_fetch(counter, n, __ATOMIC_RELAXED);
+    if (TP_UNLIKELY(counter >= (uint64_t *)&tp_segment->verifier[VERIFY_SHARED_PART]))
+        return __atomic_add_fetch(counter, n, __ATOMIC_RELAXED);
+    tp_count(counter, n);
+    return tp_peek(counter);
 }
 
 /* Of the field at this offset, over all parts. */
@@ -85,6 +97,56 @@ static bool verify_matches(const struct tagpool_segment_rule *rule, uint32_t slo
     return tp_settings_match(rule->pattern, tag) || tp_settings_match(rule->pattern, tp_segment_slots[slot].name);
 }
 
+/* Plans of slots whose rules leave nothing to decide; TP_TREAT_PLAIN elsewhere. */
+static struct tp_verify_plan verify_settled[TP_SLOT_COUNT];
+
+#define VERIFY_TRACKS (TAGPOOL_SEGMENT_RULE_TRACK | TAGPOOL_SEGMENT_RULE_TRACK_SITE | TAGPOOL_SEGMENT_RULE_TRACK_FULL)
+
+static enum tp_trace_level verify_trace(const struct tagpool_segment_rule *rule)
+{
+    if ((rule->flags & TAGPOOL_SEGMENT_RULE_TRACK_FULL) != 0)
+        return TP_TRACE_FULL;
+    return (rule->flags & TAGPOOL_SEGMENT_RULE_TRACK) != 0 ? TP_TRACE_SAMPLED : TP_TRACE_SITE;
+}
+
+/* Of all rules the most that one of them asks for. */
+static void verify_raise(struct tp_verify_plan *plan, enum tp_treatment treatment, enum tp_trace_level trace)
+{
+    if (treatment > plan->treatment)
+        plan->treatment = (uint8_t)treatment;
+    if (trace > plan->trace)
+        plan->trace = (uint8_t)trace;
+}
+
+static void verify_raise_by_flags(struct tp_verify_plan *plan, const struct tagpool_segment_rule *rule)
+{
+    if ((rule->flags & VERIFY_TRACKS) != 0)
+        verify_raise(plan, TP_TREAT_TRACK, verify_trace(rule));
+    if ((rule->flags & TAGPOOL_SEGMENT_RULE_WATCH) != 0)
+        verify_raise(plan, TP_TREAT_WATCH, TP_TRACE_SAMPLED);
+}
+
+/* What a rule can ask for and leave nothing to decide but who goes to special pool by the budget. */
+#define VERIFY_SETTLED (VERIFY_TRACKS | TAGPOOL_SEGMENT_RULE_WATCH | TAGPOOL_SEGMENT_RULE_AUTO)
+
+static bool verify_is_settled(const struct tagpool_segment_rule *rule)
+{
+    return rule->size_min == 0 && rule->size_max == 0 && (rule->flags & ~VERIFY_SETTLED) == 0;
+}
+
+static struct tp_verify_plan verify_settle(const struct verify_rules *set, uint32_t rules)
+{
+    struct tp_verify_plan plan = {.is_counted = true}, none = {0};
+    for (; rules != 0; rules &= rules - 1) {
+        const struct tagpool_segment_rule *rule = &set->rows[__builtin_ctz(rules)];
+        if (!verify_is_settled(rule))
+            return none;
+        verify_raise_by_flags(&plan, rule);
+        plan.is_auto |= (rule->flags & TAGPOOL_SEGMENT_RULE_AUTO) != 0;
+    }
+    return plan;
+}
+
 static void verify_note_slot(uint32_t slot)
 {
     const struct verify_rules *set = tp_peek(&verify_rules);
@@ -92,6 +154,7 @@ static void verify_note_slot(uint32_t slot)
     for (uint32_t i = 0; i < set->count; i++)
         if (verify_matches(&set->rows[i], slot))
             rules |= (uint16_t)(1u << i);
+    verify_settled[slot] = verify_settle(set, rules);
     tp_poke(&tp_tag_rules[slot], rules);
 }
 
@@ -111,22 +174,6 @@ static bool verify_wants_special(const struct tagpool_segment_rule *rule, size_t
 
 #define VERIFY_TRACKS (TAGPOOL_SEGMENT_RULE_TRACK | TAGPOOL_SEGMENT_RULE_TRACK_SITE | TAGPOOL_SEGMENT_RULE_TRACK_FULL)
 
-static enum tp_trace_level verify_trace(const struct tagpool_segment_rule *rule)
-{
-    if ((rule->flags & TAGPOOL_SEGMENT_RULE_TRACK_FULL) != 0)
-        return TP_TRACE_FULL;
-    return (rule->flags & TAGPOOL_SEGMENT_RULE_TRACK) != 0 ? TP_TRACE_SAMPLED : TP_TRACE_SITE;
-}
-
-/* Of all rules the most that one of them asks for. */
-static void verify_raise(struct tp_verify_plan *plan, enum tp_treatment treatment, enum tp_trace_level trace)
-{
-    if (treatment > plan->treatment)
-        plan->treatment = treatment;
-    if (trace > plan->trace)
-        plan->trace = trace;
-}
-
 static void verify_follow_rule(uint32_t i, uint32_t slot, size_t size, const struct tp_call *call,
                                struct tp_verify_plan *plan)
 {
@@ -138,10 +185,7 @@ static void verify_follow_rule(uint32_t i, uint32_t slot, size_t size, const str
         plan->fail |= tp_inject_decide(&set->injects[i], rule, call);
     if ((rule->flags & TAGPOOL_SEGMENT_RULE_SYSTEMATIC) != 0)
         plan->fail |= tp_systematic_decide(slot, size, call);
-    if ((rule->flags & VERIFY_TRACKS) != 0)
-        verify_raise(plan, TP_TREAT_TRACK, verify_trace(rule));
-    if ((rule->flags & TAGPOOL_SEGMENT_RULE_WATCH) != 0)
-        verify_raise(plan, TP_TREAT_WATCH, TP_TRACE_SAMPLED);
+    verify_raise_by_flags(plan, rule);
     if (verify_wants_special(rule, size, call))
         verify_raise(plan, TP_TREAT_SPECIAL, TP_TRACE_DEEP);
     plan->exact |= (rule->flags & TAGPOOL_SEGMENT_RULE_EXACT) != 0;
@@ -149,11 +193,17 @@ static void verify_follow_rule(uint32_t i, uint32_t slot, size_t size, const str
                    ((rule->flags & TAGPOOL_SEGMENT_RULE_MIXED) != 0 && tp_inject_coin(2) == 0);
 }
 
-void tp_verify_plan(uint32_t slot, size_t size, const struct tp_call *call, struct tp_verify_plan *plan)
+struct tp_verify_plan tp_verify_plan(uint32_t slot, size_t size, const struct tp_call *call)
 {
-    *plan = (struct tp_verify_plan){.is_counted = true};
+    struct tp_verify_plan plan = {.is_counted = true};
     for (uint32_t rules = tp_peek(&tp_tag_rules[slot]); rules != 0; rules &= rules - 1)
-        verify_follow_rule((uint32_t)__builtin_ctz(rules), slot, size, call, plan);
+        verify_follow_rule((uint32_t)__builtin_ctz(rules), slot, size, call, &plan);
+    return plan;
+}
+
+struct tp_verify_plan tp_verify_settled(uint32_t slot)
+{
+    return verify_settled[slot];
 }
 
 void tp_verify_note_refusal(void)
@@ -187,6 +237,15 @@ void tp_verify_note_end(const struct tp_verify_plan *plan, size_t size, bool is_
         verify_count(is_made ? &part->succeeded_total : &part->failed_total, 1);
     if (size >= TP_OS_PAGE)
         verify_count(&part->page_or_more_total, 1);
+}
+
+void tp_verify_note_settled(uint32_t region, size_t size)
+{
+    struct tagpool_segment_verifier *part = verify_part();
+    verify_count(&part->succeeded_total, 1);
+    if (size >= TP_OS_PAGE)
+        verify_count(&part->page_or_more_total, 1);
+    tp_verify_note_made(TP_TREAT_WATCH, region, tp_checked_bytes(size));
 }
 
 /* --- rules that come into force ------------------------------------------------------------------------------- */

@@ -20,11 +20,18 @@
 /* Reads what other threads are writing, and finds out: the race detector need not. */
 #define WATCH_RACES __attribute__((no_sanitize("thread")))
 
+/* A block in quarantine. */
+struct watch_detained {
+    void *p;
+    uint32_t index; /* on its page */
+    uint32_t bytes;
+};
+
 struct tp_watch_quarantine {
     uint32_t first;
     uint32_t count;
     size_t bytes;
-    void *blocks[WATCH_BLOCKS];
+    struct watch_detained blocks[WATCH_BLOCKS];
 };
 
 static uint32_t watch_blocks_most = WATCH_BLOCKS;
@@ -103,9 +110,8 @@ static void *watch_finish_bare(const struct tp_page *page, uint32_t index, char 
     return request->zero ? memset(p, 0, request->size) : p;
 }
 
-static void *watch_finish(const struct tp_page *page, char *p, const struct tp_checked_request *request)
+void *tp_watch_begin(const struct tp_page *page, uint32_t index, char *p, const struct tp_checked_request *request)
 {
-    uint32_t index = tp_page_index(page, p);
     if (request->bare)
         return watch_finish_bare(page, index, p, request);
     if (watch_was_filled(&page->watch[index]))
@@ -167,40 +173,40 @@ static struct tp_page *watch_page(const void *p)
 }
 
 /* On its page's list again, sooner or later. */
-static void watch_send_home(struct tp_thread *thread, struct tp_page *page, void *p)
+static void watch_send_home(struct tp_thread *thread, const struct watch_detained *block)
 {
-    uint32_t index = tp_page_index(page, p);
-    if (!tp_watch_is_bare(&page->watch[index]))
-        watch_check_freed(page, index, 0, WATCH_LINK);
+    struct tp_page *page = watch_page(block->p);
+    if (!tp_watch_is_bare(&page->watch[block->index]))
+        watch_check_freed(page, block->index, 0, WATCH_LINK);
     if (thread == NULL)
-        tp_mail_deliver(page, p);
+        tp_mail_deliver(page, block->p);
     else if (tp_peek(&page->owner) == thread->id)
-        tp_heap_put(page, p, p, 1);
+        tp_heap_put(page, block->p, block->p, 1);
     else
-        tp_mail_send(thread, page, p);
+        tp_mail_send(thread, page, block->p);
 }
 
-static void *quarantine_take(struct tp_watch_quarantine *quarantine)
+static struct watch_detained quarantine_take(struct tp_watch_quarantine *quarantine)
 {
-    void *p = quarantine->blocks[quarantine->first];
+    struct watch_detained block = quarantine->blocks[quarantine->first];
     quarantine->first = (quarantine->first + 1) % WATCH_BLOCKS;
     quarantine->count--;
-    quarantine->bytes -= watch_page(p)->block_size;
-    return p;
+    quarantine->bytes -= block.bytes;
+    return block;
 }
 
-static void quarantine_put(struct tp_watch_quarantine *quarantine, const struct tp_page *page, void *p)
+static void quarantine_put(struct tp_watch_quarantine *quarantine, const struct watch_detained *block)
 {
-    quarantine->blocks[(quarantine->first + quarantine->count) % WATCH_BLOCKS] = p;
+    quarantine->blocks[(quarantine->first + quarantine->count) % WATCH_BLOCKS] = *block;
     quarantine->count++;
-    quarantine->bytes += page->block_size;
+    quarantine->bytes += block->bytes;
 }
 
 static void watch_empty_quarantine(struct tp_thread *thread)
 {
     while (thread->quarantine->count > 0) {
-        void *p = quarantine_take(thread->quarantine);
-        watch_send_home(thread, watch_page(p), p);
+        struct watch_detained oldest = quarantine_take(thread->quarantine);
+        watch_send_home(thread, &oldest);
     }
 }
 
@@ -233,7 +239,7 @@ void *tp_watch_alloc(struct tp_thread *thread, const struct tp_checked_request *
         return NULL;
     const struct tp_mixed_request mixed = {request->slot, request->account, class, tp_checked_bytes(request->size)};
     void *block = watch_take(thread, &mixed, &page);
-    return block != NULL ? watch_finish(page, block, request) : NULL;
+    return block != NULL ? tp_watch_begin(page, tp_page_index(page, block), block, request) : NULL;
 }
 
 /* --- threads -------------------------------------------------------------------------------------------------- */
@@ -245,8 +251,8 @@ static void watch_end_thread(struct tp_thread *thread)
     if (quarantine == NULL)
         return;
     while (quarantine->count > 0) {
-        void *p = quarantine_take(quarantine);
-        watch_send_home(NULL, watch_page(p), p);
+        struct watch_detained oldest = quarantine_take(quarantine);
+        watch_send_home(NULL, &oldest);
     }
     thread->quarantine = NULL;
     tp_metadata_free(quarantine, sizeof(*quarantine));
@@ -266,19 +272,20 @@ static struct tp_watch_quarantine *watch_quarantine(struct tp_thread *thread)
     return thread->quarantine = tp_metadata_alloc(sizeof(*thread->quarantine));
 }
 
-void tp_watch_detain(struct tp_thread *thread, struct tp_page *page, void *p)
+void tp_watch_detain(struct tp_thread *thread, struct tp_page *page, uint32_t index, void *p)
 {
-    bool bare = tp_watch_is_bare(&page->watch[tp_page_index(page, p)]);
+    const struct watch_detained block = {p, index, page->block_size};
+    bool bare = tp_watch_is_bare(&page->watch[index]);
     struct tp_watch_quarantine *quarantine = thread != NULL && !bare ? watch_quarantine(thread) : NULL;
     if (quarantine == NULL) {
-        watch_send_home(thread, page, p);
+        watch_send_home(thread, &block);
         return;
     }
     while (quarantine->count >= watch_blocks_most || (quarantine->count > 0 && quarantine->bytes >= WATCH_BYTES)) {
-        void *oldest = quarantine_take(quarantine);
-        watch_send_home(thread, watch_page(oldest), oldest);
+        struct watch_detained oldest = quarantine_take(quarantine);
+        watch_send_home(thread, &oldest);
     }
-    quarantine_put(quarantine, page, p);
+    quarantine_put(quarantine, &block);
 }
 
 /* --- all of them ---------------------------------------------------------------------------------------------- */
@@ -287,9 +294,8 @@ static void watch_check_quarantine(const struct tp_thread *thread)
 {
     const struct tp_watch_quarantine *quarantine = tp_peek(&thread->quarantine);
     for (uint32_t i = 0; quarantine != NULL && i < quarantine->count; i++) {
-        const char *p = quarantine->blocks[(quarantine->first + i) % WATCH_BLOCKS];
-        const struct tp_page *page = watch_page(p);
-        watch_check_freed(page, tp_page_index(page, p), 0, WATCH_LINK);
+        const struct watch_detained *block = &quarantine->blocks[(quarantine->first + i) % WATCH_BLOCKS];
+        watch_check_freed(watch_page(block->p), block->index, 0, WATCH_LINK);
     }
 }
 

@@ -31,6 +31,9 @@ TP_INLINE bool tp_watch_is_bare(const struct tp_watch *watch)
 /* A block, counted; NULL: too large to be watched, or memory is exhausted. */
 void *tp_watch_alloc(struct tp_thread *thread, const struct tp_checked_request *request);
 
+/* Begin the life of a block that was taken from a watched page, and is counted. */
+void *tp_watch_begin(const struct tp_page *page, uint32_t index, char *p, const struct tp_checked_request *request);
+
 /*
  * A block of a watched page is freed: stops where it was written behind, or by the wrong function.  Counting, and the
  * mark in the side array, are the caller's.  Call tp_watch_detain when both are done.
@@ -39,7 +42,7 @@ void tp_watch_end(const struct tp_thread *thread, struct tp_page *page, uint32_t
                   const struct tp_checked_free *how);
 
 /* Into quarantine; others that were there long enough go home. */
-void tp_watch_detain(struct tp_thread *thread, struct tp_page *page, void *p);
+void tp_watch_detain(struct tp_thread *thread, struct tp_page *page, uint32_t index, void *p);
 
 /* The block serves another size from now on, if it is long enough. */
 bool tp_watch_resize(struct tp_page *page, uint32_t index, void *p, size_t size);

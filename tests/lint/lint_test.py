@@ -11,11 +11,12 @@ import sys
 # Lower modules never include higher ones.
 LADDER = """base os text cgroup lock fatal sizeclass space guard page segment metadata settings kept span tag side thread account
             limit quota nonpaged heap mail extent frame site walk stack trace checked special watch blame range record tell trap inject
-            systematic budget verify fork start large alloc fast census pool store depth magazine lookaside condition iova common_buffer
+            systematic budget verify fork start large shortcut alloc fast census pool store depth magazine lookaside condition iova common_buffer
             transfer uring iobuf tagpool scope bundle preload""".split()
 
 # A module that calls up, and why: each is a step of a life that ends higher than it begins.
 UPWARD = {
+    ("shortcut.c", "alloc.h"): "who goes to special pool goes the long way",
     ("space.c", "page.h"): "areas are cut by the size of a descriptor",
     ("heap.c", "mail.h"): "a refill looks at its mail first",
     ("thread.c", "account.h"): "the end of a thread folds its tallies",

@@ -45,7 +45,7 @@ static uint32_t rules_of_name(const char *name)
 static struct tp_verify_plan plan_of(tagpool_tag_t tag, size_t size)
 {
     struct tp_verify_plan plan;
-    tp_verify_plan(slot_of(tag), size, &call, &plan);
+    plan = tp_verify_plan(slot_of(tag), size, &call);
     return plan;
 }
 
@@ -169,7 +169,7 @@ START_TEST(sites_have_their_first_ones_there_and_few_later)
     ck_assert_int_eq(plan_of(CONN, 5000).treatment, TP_TREAT_SPECIAL); /* sizes are sites of their own */
     struct tp_verify_plan plan;
     const struct tp_call elsewhere = {.pc = 0x2000};
-    tp_verify_plan(slot_of(CONN), 100, &elsewhere, &plan);
+    plan = tp_verify_plan(slot_of(CONN), 100, &elsewhere);
     ck_assert_int_eq(plan.treatment, TP_TREAT_SPECIAL);
 }
 END_TEST

@@ -42,13 +42,12 @@ static void *preload_alloc_checked(size_t size, size_t alignment, const struct t
 
 TP_NOINLINE void *preload_alloc_slow(size_t size, size_t alignment, struct tp_call call, enum tagpool_report_face face)
 {
-    void *block = preload_alloc_known(size, alignment, call.pc);
-    if (TP_LIKELY(block != NULL))
-        return block;
-    block = preload_alloc_by_address(size, alignment, call.pc);
+    void *block = preload_alloc_checked(size, alignment, &call, face);
     if (block == NULL)
-        block = preload_alloc_checked(size, alignment, &call, face);
-    if (block != NULL)
+        block = preload_alloc_known(size, alignment, call.pc);
+    if (block == NULL)
+        block = preload_alloc_by_address(size, alignment, call.pc);
+    if (TP_LIKELY(block != NULL))
         return block;
     struct tp_thread *thread = tp_thread_self();
     const struct tp_alloc_request request = {

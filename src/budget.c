@@ -22,10 +22,15 @@
 #define BUDGET_SHARE_ONE 256u
 #define BUDGET_SHARE_MOST (1u << 20)
 
-static uint32_t budget_counts[1u << BUDGET_SITES_LOG];
+/* Requests of a site, and the number of the next one whose turn it is. */
+static struct budget_site {
+    uint32_t count;
+    uint32_t next;
+} budget_sites[1u << BUDGET_SITES_LOG];
+
 static uint32_t budget_percent = TP_BUDGET_PERCENT;
 static uint32_t budget_share = BUDGET_SHARE_ONE;
-static uint32_t budget_requests;
+static bool budget_is_used;
 static uint32_t budget_blocks;
 static uint64_t budget_spent_ns;
 
@@ -39,7 +44,7 @@ void tp_budget_configure(uint32_t percent)
 /* Nothing, where nobody asks for a budget. */
 uint64_t tp_budget_begin(void)
 {
-    if (tp_peek(&budget_requests) == 0)
+    if (!tp_peek(&budget_is_used))
         return 0;
     uint32_t blocks = tp_peek(&budget_blocks);
     tp_poke(&budget_blocks, blocks + 1);
@@ -65,18 +70,10 @@ static void budget_adjust(void)
 
 /* --- sites ---------------------------------------------------------------------------------------------------- */
 
-static uint32_t *budget_site(uint64_t key, size_t size)
+TP_INLINE struct budget_site *budget_site_of(uint64_t key, size_t size)
 {
     unsigned log = 64 - (unsigned)__builtin_clzll(size | 1);
-    return &budget_counts[(key ^ (uint64_t)log << 48) * UINT64_C(0x9e3779b97f4a7c15) >> (64 - BUDGET_SITES_LOG)];
-}
-
-static uint32_t budget_count(uint32_t *site)
-{
-    uint32_t count = tp_peek(site);
-    if (count < UINT32_MAX)
-        tp_poke(site, count + 1);
-    return count;
+    return &budget_sites[(key ^ (uint64_t)log << 48) * UINT64_C(0x9e3779b97f4a7c15) >> (64 - BUDGET_SITES_LOG)];
 }
 
 /* The first of those that came the same way further out. */
@@ -87,26 +84,44 @@ static bool budget_is_first_of_path(const struct tp_call *call, size_t size)
     unsigned count = tp_stack_capture(call, frames, BUDGET_FRAMES);
     for (unsigned i = 0; i < count; i++)
         key = (key ^ frames[i]) * UINT64_C(0xff51afd7ed558ccd);
-    return budget_count(budget_site(key, size)) < BUDGET_FIRST;
+    struct budget_site *site = budget_site_of(key, size);
+    uint32_t before = tp_peek(&site->count);
+    tp_poke(&site->count, before + (before < BUDGET_FIRST));
+    return before < BUDGET_FIRST;
 }
 
-/* A number below `count`, the same in every run. */
-static uint32_t budget_coin(const uint32_t *site, uint32_t count)
+/* How many requests after the count-th the next turn is, more or less, the same in every run. */
+static uint32_t budget_distance(uint32_t count)
 {
-    uint64_t mixed = ((uint64_t)(site - budget_counts) << 32 | count) * UINT64_C(0x9e3779b97f4a7c15);
-    return (uint32_t)(((mixed ^ mixed >> 29) & UINT32_MAX) * count >> 32);
+    uint64_t each = (uint64_t)count * BUDGET_SHARE_ONE / ((uint64_t)BUDGET_FIRST * tp_max(tp_peek(&budget_share), 1));
+    uint64_t coin = count * UINT64_C(0x9e3779b97f4a7c15) >> 48;
+    return (uint32_t)tp_min(1 + (each / 2 + each * coin / 65536), UINT32_MAX / 2);
+}
+
+/* The first ones; the one whose number was drawn; at hot sites those that come a new way. */
+static TP_NOINLINE bool budget_is_turn(struct budget_site *site, uint32_t count, const struct tp_call *call,
+                                       size_t size)
+{
+    tp_poke(&budget_is_used, true);
+    if (count % BUDGET_REQUESTS == 0)
+        budget_adjust();
+    if (count < BUDGET_FIRST) {
+        tp_poke(&site->next, count + 1);
+        return true;
+    }
+    if (count >= tp_peek(&site->next)) {
+        tp_poke(&site->next, count + budget_distance(count));
+        return true;
+    }
+    return count >= BUDGET_HOT && budget_is_first_of_path(call, size);
 }
 
 bool tp_budget_allows(const struct tp_call *call, size_t size)
 {
-    uint32_t *site = budget_site(call->pc, size);
-    uint32_t count = budget_count(site), requests = tp_peek(&budget_requests) + 1;
-    tp_poke(&budget_requests, requests);
-    if (TP_UNLIKELY(requests % BUDGET_REQUESTS == 0))
-        budget_adjust();
-    if (count < BUDGET_FIRST)
-        return true;
-    if (count >= BUDGET_HOT && count % BUDGET_LOOK == 0 && budget_is_first_of_path(call, size))
-        return true;
-    return budget_coin(site, count) < (uint64_t)BUDGET_FIRST * tp_peek(&budget_share) / BUDGET_SHARE_ONE;
+    struct budget_site *site = budget_site_of(call->pc, size);
+    uint32_t count = tp_peek(&site->count);
+    tp_poke(&site->count, count + 1);
+    if (TP_LIKELY(count % BUDGET_LOOK != 0 && count < tp_peek(&site->next)))
+        return false;
+    return budget_is_turn(site, count, call, size);
 }

@@ -37,21 +37,37 @@ void tp_checked_fill(char *from, const char *to, uint8_t pattern)
     memset(from, pattern, (size_t)(to - from));
 }
 
-static uint64_t checked_word(uint8_t pattern)
+/* Sixteen bytes at once; not aligned. */
+typedef uint64_t checked_vector __attribute__((vector_size(16), aligned(1), may_alias));
+
+static bool checked_vectors_differ(const char *at, checked_vector expected, size_t count)
 {
-    return pattern * UINT64_C(0x0101010101010101);
+    checked_vector differs = {0};
+    for (size_t i = 0; i < count; i++)
+        differs |= ((const checked_vector *)at)[i] ^ expected;
+    return (differs[0] | differs[1]) != 0;
 }
 
+static const char *checked_find_byte(const char *from, const char *to, uint8_t pattern)
+{
+    while (from < to && *(const uint8_t *)from == pattern)
+        from++;
+    return from < to ? from : NULL;
+}
+
+/* The last vector overlaps the one before it. */
 const char *tp_checked_find_change(const char *from, const char *to, uint8_t pattern)
 {
-    uint64_t expected = checked_word(pattern), word;
-    for (; to - from >= (ptrdiff_t)sizeof(word); from += sizeof(word)) {
-        memcpy(&word, from, sizeof(word));
-        if (TP_UNLIKELY(word != expected))
-            break;
-    }
-    for (; from < to; from++)
-        if (TP_UNLIKELY(*(const uint8_t *)from != pattern))
-            return from;
-    return NULL;
+    uint64_t word = pattern * UINT64_C(0x0101010101010101);
+    const checked_vector expected = {word, word};
+    const char *at = from;
+    if (to - from < 16)
+        return checked_find_byte(from, to, pattern);
+    for (; to - at > 64; at += 64)
+        if (TP_UNLIKELY(checked_vectors_differ(at, expected, 4)))
+            return checked_find_byte(at, to, pattern);
+    for (; to - at > 16; at += 16)
+        if (TP_UNLIKELY(checked_vectors_differ(at, expected, 1)))
+            return checked_find_byte(at, to, pattern);
+    return TP_LIKELY(!checked_vectors_differ(to - 16, expected, 1)) ? NULL : checked_find_byte(to - 16, to, pattern);
 }

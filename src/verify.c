@@ -27,8 +27,9 @@ static uint32_t verify_version;
 
 /* --- numbers -------------------------------------------------------------------------------------------------- */
 
-/* How often to look how much is live in all parts: whenever a part has few blocks, or so many more. */
-#define VERIFY_LOOK_EVERY 64u
+/* How much is live in all parts is looked at when a part has more blocks than ever before, by such a share. */
+#define VERIFY_LOOK_SHARE 16u
+static uint64_t verify_most[TAGPOOL_SEGMENT_VERIFIER_PARTS][TAGPOOL_SEGMENT_REGIONS];
 
 /* The first threads have parts of their own; all others share the last one. */
 #define VERIFY_SHARED_PART (TAGPOOL_SEGMENT_VERIFIER_PARTS - 1)
@@ -44,12 +45,14 @@ static struct tagpool_segment_verifier *verify_part(void)
     return &tp_segment->verifier[verify_part_number()];
 }
 
-static uint64_t verify_count(uint64_t *counter, uint64_t n)
+/* One instruction, where the thread is alone. */
+TP_INLINE uint64_t verify_count(uint64_t *counter, uint64_t n)
 {
     if (TP_UNLIKELY(counter >= (uint64_t *)&tp_segment->verifier[VERIFY_SHARED_PART]))
         return __atomic_add_fetch(counter, n, __ATOMIC_RELAXED);
-    tp_count(counter, n);
-    return tp_peek(counter);
+    uint64_t value = *counter + n;
+    tp_publish(counter, value);
+    return value;
 }
 
 /* Of the field at this offset, over all parts. */
@@ -217,8 +220,11 @@ void tp_verify_note_made(enum tp_treatment treatment, uint32_t region, size_t by
     verify_count(treatment == TP_TREAT_SPECIAL ? &part->special_total : &part->watched_total, 1);
     verify_count(&part->live_bytes[region], bytes);
     uint64_t live = verify_count(&part->live_blocks[region], 1);
-    if (live <= VERIFY_LOOK_EVERY || live % VERIFY_LOOK_EVERY == 0)
+    uint64_t *most = &verify_most[part - tp_segment->verifier][region];
+    if (TP_UNLIKELY((int64_t)live > (int64_t)tp_peek(most))) {
+        tp_poke(most, live + live / VERIFY_LOOK_SHARE);
         verify_note_peaks(region);
+    }
 }
 
 void tp_verify_note_freed(uint32_t region, size_t bytes)
@@ -243,7 +249,7 @@ void tp_verify_note_settled(uint32_t region, size_t size)
 {
     struct tagpool_segment_verifier *part = verify_part();
     verify_count(&part->succeeded_total, 1);
-    if (size >= TP_OS_PAGE)
+    if (TP_UNLIKELY(size >= TP_OS_PAGE))
         verify_count(&part->page_or_more_total, 1);
     tp_verify_note_made(TP_TREAT_WATCH, region, tp_checked_bytes(size));
 }

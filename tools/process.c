@@ -35,6 +35,7 @@ struct process_place {
 struct process_search {
     struct process_list *list;
     pid_t only;
+    pid_t place_of; /* whose directory is searched now, as in struct process */
     uint64_t pid_namespace; /* ours; 0 where there is no /proc */
     uint64_t mount_namespace;
     struct process_alias *aliases;
@@ -134,23 +135,27 @@ static int process_is_later(const struct timespec *a, const struct timespec *b)
     return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
 }
 
-/* Takes the file over.  Of two files of one process the later one counts: it has executed a new program. */
-static void process_add(struct process_list *list, pid_t pid, struct segfile *file)
+static void process_forget(struct process *process)
+{
+    segfile_close(&process->file);
+    free(process->name);
+}
+
+/* Takes the process over.  Of two files of one process the later one counts: it has executed a new program. */
+static void process_add(struct process_list *list, struct process *process)
 {
     for (size_t i = 0; i < list->count; i++) {
-        if (list->items[i].pid != pid)
+        struct process *other = &list->items[i];
+        if (other->pid != process->pid)
             continue;
-        struct segfile *other = &list->items[i].file;
-        if (process_is_later(&file->modified, &other->modified)) {
-            segfile_close(other);
-            *other = *file;
-        } else {
-            segfile_close(file);
-        }
+        bool is_later = process_is_later(&process->file.modified, &other->file.modified);
+        process_forget(is_later ? other : process);
+        if (is_later)
+            *other = *process;
         return;
     }
     list->items = memory_grow(list->items, list->count, sizeof(*list->items));
-    list->items[list->count++] = (struct process){.pid = pid, .file = *file};
+    list->items[list->count++] = *process;
 }
 
 static void process_add_problem(struct process_list *list, const char *name, pid_t pid, int error)
@@ -224,7 +229,8 @@ static void process_take_file(struct process_search *search, int directory, cons
     }
     pid_t pid = process_of_file(search, &file);
     if (pid != 0 && (search->only == 0 || search->only == pid) && process_may_own(file.owner, pid)) {
-        process_add(search->list, pid, &file);
+        struct process process = {pid, file, memory_copy_text(name), search->place_of};
+        process_add(search->list, &process);
         return;
     }
     if (pid == 0 && is_own_place)
@@ -305,6 +311,7 @@ int process_find(struct process_list *list, pid_t pid)
     process_search_directory(&search, directory, 1);
     for (size_t i = 0; i < search.rooted_count; i++) {
         int rooted = process_open_rooted(search.rooted[i]);
+        search.place_of = search.rooted[i];
         if (rooted >= 0)
             process_search_directory(&search, rooted, 0);
     }
@@ -315,12 +322,37 @@ int process_find(struct process_list *list, pid_t pid)
 void process_list_free(struct process_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
-        segfile_close(&list->items[i].file);
+        process_forget(&list->items[i]);
     for (size_t i = 0; i < list->problem_count; i++)
         free(list->problems[i].name);
     free(list->items);
     free(list->problems);
     memset(list, 0, sizeof(*list));
+}
+
+/* ---- writing ---- */
+
+/* The same file, or one that took its name since then. */
+static int process_check_same(int fd, const struct segfile *file)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return -errno;
+    return st.st_dev == file->device && st.st_ino == file->inode && st.st_size == (off_t)file->size ? 0 : -ESRCH;
+}
+
+int process_open_for_writing(const struct process *process)
+{
+    int directory = process->rooted != 0 ? process_open_rooted(process->rooted)
+                                         : open(process_directory(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0)
+        return -ESRCH;
+    int fd = openat(directory, process->name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    int error = fd < 0 ? -errno : process_check_same(fd, &process->file);
+    close(directory);
+    if (error != 0 && fd >= 0)
+        close(fd);
+    return error == 0 ? fd : error == -ENOENT ? -ESRCH : error;
 }
 
 /* ---- why not ---- */

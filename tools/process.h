@@ -18,6 +18,8 @@
 struct process {
     pid_t pid; /* as we see it */
     struct segfile file;
+    char *name;   /* of the file */
+    pid_t rooted; /* the file lies in /dev/shm of this process's mount namespace; 0: where we see it */
 };
 
 /* A file of ours that could not be used, though its name is right. */
@@ -37,6 +39,9 @@ struct process_list {
 /* Fill the list: all processes, or only `pid` when that is not 0.  0, or -errno when the directory cannot be read. */
 int process_find(struct process_list *list, pid_t pid);
 void process_list_free(struct process_list *list);
+
+/* Open the file of a process once more, to write to it: a descriptor, or -errno (-ESRCH: it is not there any more). */
+int process_open_for_writing(const struct process *process);
 
 /* The directory that is looked in. */
 const char *process_directory(void);

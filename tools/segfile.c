@@ -29,12 +29,7 @@ static void segfile_on_sigbus(int signal_number, siginfo_t *info, void *context)
     signal(signal_number, SIG_DFL); /* not ours: it strikes again when we return */
 }
 
-/*
- * Run action(file, context); -EFAULT when the file was cut off meanwhile.  The action must not own anything, since
- * it can be left at any load.
- */
-static int segfile_guard(const struct segfile *file, int (*action)(const struct segfile *file, void *context),
-                         void *context)
+int segfile_guard(const struct segfile *file, int (*action)(const struct segfile *file, void *context), void *context)
 {
     struct sigaction handler = {.sa_sigaction = segfile_on_sigbus, .sa_flags = SA_SIGINFO}, before;
     sigemptyset(&handler.sa_mask);

@@ -54,6 +54,12 @@ int segfile_is_in_use(int directory, const char *name);
 int segfile_read(const struct segfile *file, struct segfile_reading *reading);
 void segfile_reading_free(struct segfile_reading *reading);
 
+/*
+ * Run action(file, context), which touches [base, base + size) of a shared mapping: its result, or -EFAULT when the
+ * file was cut off meanwhile.  The action must not own anything, since it can be left at any access.
+ */
+int segfile_guard(const struct segfile *file, int (*action)(const struct segfile *file, void *context), void *context);
+
 /* A sentence's second half for an error of the two: "it belongs to another user". */
 const char *segfile_error_text(int error);
 

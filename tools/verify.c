@@ -1,5 +1,7 @@
 #include "verify.h"
 #include "memory.h"
+#include "number.h"
+#include "pattern.h"
 #include "report.h"
 
 #include <stdint.h>
@@ -21,21 +23,6 @@ static bool verify_is_one_of(const char *value, const char *const *choices)
         if (strcmp(value, *choices) == 0)
             return true;
     return false;
-}
-
-/* A whole number up to `most`, which ends at one of `ends` (or with the text). */
-static bool verify_read_number(const char **text, const char *ends, uint64_t most, uint64_t *number)
-{
-    const char *at = *text;
-    for (*number = 0; *at >= '0' && *at <= '9'; at++) {
-        uint64_t digit = (uint64_t)(*at - '0');
-        if (*number > (most - digit) / 10)
-            return false;
-        *number = 10 * *number + digit;
-    }
-    bool is_good = at > *text && (*at == '\0' || strchr(ends, *at) != NULL);
-    *text = at;
-    return is_good;
 }
 
 /* ---- --verify ---- */
@@ -87,7 +74,7 @@ static int verify_set_sample(struct verify *verify, const char *value)
     static const char sample[] = "sample:1/";
     const char *at = value + sizeof(sample) - 1;
     uint64_t number;
-    if (strncmp(value, sample, sizeof(sample) - 1) != 0 || !verify_read_number(&at, "", UINT32_MAX, &number) ||
+    if (strncmp(value, sample, sizeof(sample) - 1) != 0 || !number_read(&at, "", UINT32_MAX, &number) ||
         number == 0)
         return report_usage("--special-pool=%s is no fraction: say --special-pool=sample:1/1000.", value);
     verify_put(verify, VERIFY_SPECIAL, "--special-pool",
@@ -99,7 +86,7 @@ static int verify_set_budget(struct verify *verify, const char *value)
 {
     const char *at = value + strlen("auto:");
     uint64_t percent;
-    if (!verify_read_number(&at, "", 100, &percent) || percent == 0)
+    if (!number_read(&at, "", 100, &percent) || percent == 0)
         return report_usage("--special-pool=%s is no share of the time: say --special-pool=auto:10, 1 to 100 percent.",
                             value);
     verify_put(verify, VERIFY_SPECIAL, "--special-pool", memory_format("special=%s", value));
@@ -121,24 +108,11 @@ int verify_set_special_pool(struct verify *verify, const char *value)
     return 0;
 }
 
-/* What the program has room for, with an end. */
-#define VERIFY_PATTERN 48
-
-static bool verify_is_pattern(const char *text, size_t length)
-{
-    if (length == 0 || length >= VERIFY_PATTERN)
-        return false;
-    for (size_t i = 0; i < length; i++)
-        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f || (text[i] == '*' && i + 1 != length))
-            return false;
-    return true;
-}
-
 int verify_set_tags(struct verify *verify, const char *value)
 {
     for (const char *at = value;; at++) {
         size_t length = strcspn(at, ",");
-        if (!verify_is_pattern(at, length))
+        if (!pattern_is_good(at, length))
             return report_usage("--tags=%s is no list of tags: say --tags=Conn,Req?,lib*, with ? for one character (a"
                                 " blank, too) and * at an end for the rest.",
                                 value);
@@ -156,10 +130,10 @@ int verify_set_sizes(struct verify *verify, const char *value)
 {
     const char *at = value;
     uint64_t from, to;
-    bool is_good = verify_read_number(&at, "-", INT64_MAX, &from);
+    bool is_good = number_read(&at, "-", INT64_MAX, &from);
     to = from;
     if (is_good && *at++ == '-')
-        is_good = verify_read_number(&at, "", INT64_MAX, &to);
+        is_good = number_read(&at, "", INT64_MAX, &to);
     if (!is_good || to < from)
         return report_usage("--sizes=%s is no range: say --sizes=100-200, in bytes.", value);
     verify_put(verify, VERIFY_SIZES, "--sizes",
@@ -181,7 +155,7 @@ int verify_set_quarantine(struct verify *verify, const char *value)
 {
     const char *at = value;
     uint64_t blocks;
-    if (!verify_read_number(&at, "", UINT32_MAX, &blocks))
+    if (!number_read(&at, "", UINT32_MAX, &blocks))
         return report_usage("--quarantine=%s is no number of blocks.", value);
     verify_put(verify, VERIFY_QUARANTINE, "--quarantine", memory_format("quarantine=%llu", (unsigned long long)blocks));
     return 0;
@@ -241,23 +215,6 @@ int verify_set_harden(struct verify *verify, const char *value)
 /* Windows' own default. */
 #define VERIFY_FAIL_DEFAULT "probability:600"
 
-/* A time with its unit, to milliseconds. */
-static bool verify_read_time(const char *at, uint64_t *ms)
-{
-    static const struct {
-        const char *unit;
-        uint64_t ms;
-    } units[] = {{"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60000}};
-    if (!verify_read_number(&at, "ms", UINT32_MAX, ms))
-        return false;
-    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-        if (strcmp(at, units[i].unit) == 0) {
-            *ms *= units[i].ms;
-            return *ms <= UINT32_MAX;
-        }
-    return false;
-}
-
 /* One part of --fail in the program's words, or NULL. */
 static char *verify_fail_part(const char *part)
 {
@@ -268,13 +225,13 @@ static char *verify_fail_part(const char *part)
     size_t length = (size_t)(value++ - part);
     const char *at = value;
     if (strncmp(part, "tag:", length + 1) == 0 || strncmp(part, "site:", length + 1) == 0)
-        return verify_is_pattern(value, strlen(value)) ? memory_copy_text(part) : NULL;
+        return pattern_is_good(value, strlen(value)) ? memory_copy_text(part) : NULL;
     if (strncmp(part, "after:", length + 1) == 0)
-        return verify_read_time(value, &number) ? memory_format("after:%llu", (unsigned long long)number) : NULL;
+        return number_read_time(value, &number) ? memory_format("after:%llu", (unsigned long long)number) : NULL;
     if (strncmp(part, "probability:", length + 1) == 0)
-        return verify_read_number(&at, "", 10000, &number) ? memory_copy_text(part) : NULL;
+        return number_read(&at, "", 10000, &number) ? memory_copy_text(part) : NULL;
     if (strncmp(part, "nth:", length + 1) == 0)
-        return verify_read_number(&at, "", UINT32_MAX, &number) && number > 0 ? memory_copy_text(part) : NULL;
+        return number_read(&at, "", UINT32_MAX, &number) && number > 0 ? memory_copy_text(part) : NULL;
     return NULL;
 }
 
@@ -327,7 +284,7 @@ int verify_set_error_exitcode(struct verify *verify, const char *value)
 {
     const char *at = value;
     uint64_t number;
-    if (!verify_read_number(&at, "", 255, &number))
+    if (!number_read(&at, "", 255, &number))
         return report_usage("--error-exitcode=%s is no status from 0 to 255.", value);
     verify->error_exitcode = (int)number;
     verify->option = "--error-exitcode";

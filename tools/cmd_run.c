@@ -118,6 +118,8 @@ int command_run(int argc, char **argv)
     struct run run = {.verify = VERIFY_INIT};
     int next;
     int status = options_parse(&run_table, argc, argv, &run, &next);
+    if (status == 0 && next < argc)
+        verify_use_kept(&run.verify, argv[next]);
     if (status == 0)
         status = verify_finish(&run.verify);
     if (status == 0 && next == argc)

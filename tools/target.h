@@ -41,7 +41,7 @@ struct target_change {
  */
 int targets_change(struct targets *targets, int (*change)(struct target_change *change, void *context), void *context);
 
-/* As `change` above: what settings say; context is a struct setting_list.  1 after a sentence where nothing of it was on. */
+/* As `change` above: what settings say; context is a struct setting_list.  1 after a sentence: nothing of it was on. */
 int target_apply(struct target_change *change, void *context);
 
 /* Wait up to a second for them to read what was written; says on stdout how it stands, a line each. */

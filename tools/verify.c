@@ -1,4 +1,5 @@
 #include "verify.h"
+#include "keptfile.h"
 #include "memory.h"
 #include "number.h"
 #include "pattern.h"
@@ -318,8 +319,25 @@ int verify_finish(struct verify *verify)
     return 0;
 }
 
+void verify_use_kept(struct verify *verify, const char *program)
+{
+    struct keptfile file;
+    const char *slash = strrchr(program, '/');
+    program = slash != NULL ? slash + 1 : program;
+    if (verify->is_on || verify->option != NULL || getenv("TAGPOOL_VERIFY") != NULL)
+        return;
+    if (keptfile_open(&file) == 0)
+        verify->kept = keptfile_text(&file, program);
+    verify->is_on = verify->kept != NULL;
+    if (verify->is_on)
+        report("%s runs under the verifier, as kept in %s: %s", program, file.path, verify->kept);
+    keptfile_close(&file);
+}
+
 char *verify_text(const struct verify *verify, const char *ends)
 {
+    if (verify->kept != NULL)
+        return memory_copy_text(verify->kept);
     char *text = memory_copy_text("");
     for (int i = 0; i < VERIFY_WORDS; i++) {
         const char *word = i == VERIFY_ENDS && ends != NULL ? ends : verify->words[i];
@@ -336,4 +354,5 @@ void verify_free(struct verify *verify)
 {
     for (int i = 0; i < VERIFY_WORDS; i++)
         free(verify->words[i]);
+    free(verify->kept);
 }

@@ -34,6 +34,7 @@ struct verify {
     int error_exitcode; /* -1: not given */
     const char *option; /* one that was given and needs --verify, or NULL */
     char *words[VERIFY_WORDS];
+    char *kept;        /* words that are kept for the program, in place of the others; or NULL */
     unsigned defaults; /* words that --verify=LIST asked for */
 };
 
@@ -60,6 +61,9 @@ int verify_set_error_exitcode(struct verify *verify, const char *value);
 
 /* All options are in: 0, or a status after one sentence about what does not go together. */
 int verify_finish(struct verify *verify);
+
+/* Use what is kept for a program, where nothing was said of the verifier; says so. */
+void verify_use_kept(struct verify *verify, const char *program);
 
 /* The words, in memory of the caller's; `ends` replaces what was given when it is not NULL. */
 char *verify_text(const struct verify *verify, const char *ends);

@@ -241,7 +241,7 @@ static bool words_read_all(struct words *words, char *rest, const char **wrong)
         if (is_end)
             group = (struct words_group){.words = words};
     }
-    *wrong = "the rest, for there are more than 16 rules:";
+    *wrong = "more than 16 rules";
     return words_end_group(&group);
 }
 

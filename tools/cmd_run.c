@@ -2,6 +2,7 @@
 #include "elf_check.h"
 #include "launch.h"
 #include "report.h"
+#include "systematic.h"
 #include "verified_run.h"
 
 #include <errno.h>
@@ -12,6 +13,7 @@
 struct run {
     struct launch launch; /* first: its options take the whole for it */
     struct verify verify;
+    struct systematic systematic;
 };
 
 /* A list of patterns, but for the two words that say what a tag is. */
@@ -44,6 +46,20 @@ RUN_VERIFY(json)
 RUN_VERIFY(error_exitcode)
 #undef RUN_VERIFY
 
+#define RUN_SYSTEMATIC(name)                                                                                           \
+    static int run_set_##name(void *context, const char *value)                                                        \
+    {                                                                                                                  \
+        return systematic_set_##name(&((struct run *)context)->systematic, value);                                     \
+    }
+RUN_SYSTEMATIC(systematic)
+RUN_SYSTEMATIC(state)
+RUN_SYSTEMATIC(replay)
+RUN_SYSTEMATIC(jobs)
+RUN_SYSTEMATIC(timeout)
+RUN_SYSTEMATIC(max_runs)
+RUN_SYSTEMATIC(verbose)
+#undef RUN_SYSTEMATIC
+
 static const struct option_row run_rows[] = {
     {0, "tags", "LIST", LAUNCH_TAGS_HELP "; with --verify, tags to verify: A,B", run_set_tags},
     LAUNCH_THROUGH_OPTION,
@@ -64,6 +80,14 @@ static const struct option_row run_rows[] = {
     {0, "guard", "KIND", "how guards are made: auto, madvise, userfault, protect", run_set_guard},
     {0, "json", NULL, "reports as JSON, one object a line", run_set_json},
     {0, "error-exitcode", "N", "status for stops (3) and leaks (4)", run_set_error_exitcode},
+    {0, "systematic", NULL, "run it again and again, and have each call stack that asks for memory fail once",
+     run_set_systematic},
+    {0, "state", "FILE", "systematic: keep there what is done, and go on from it", run_set_state},
+    {0, "replay", "N", "systematic: have that stack fail once more, alone", run_set_replay},
+    {'j', "jobs", "N", "systematic: so many runs at a time (all processors)", run_set_jobs},
+    {0, "timeout", "SECONDS", "systematic: longer runs hang (10 times the usual, at least 10 s)", run_set_timeout},
+    {0, "max-runs", "N", "systematic: end after so many runs", run_set_max_runs},
+    {'v', "verbose", NULL, "systematic: let the program's output through", run_set_verbose},
 };
 
 static const struct option_table run_table = {
@@ -90,7 +114,7 @@ static int run_program(const char *path, char **argv)
 }
 
 /* The status of a failure; with success there is no return. */
-static int run_launch(const struct run *run, char **argv)
+static int run_launch(struct run *run, char **argv)
 {
     static char path[PATH_MAX], why[ELF_CHECK_TEXT];
     struct launch launch = run->launch;
@@ -110,6 +134,8 @@ static int run_launch(const struct run *run, char **argv)
         report("cannot set the environment: %s.", strerror(errno));
         return STATUS_NO_MODULE;
     }
+    if (run->systematic.is_on)
+        return systematic_run(&run->systematic, &run->verify, path, argv);
     return run->verify.is_on ? verified_run(&run->verify, path, argv) : run_program(path, argv);
 }
 
@@ -120,6 +146,8 @@ int command_run(int argc, char **argv)
     int status = options_parse(&run_table, argc, argv, &run, &next);
     if (status == 0 && next < argc)
         verify_use_kept(&run.verify, argv[next]);
+    if (status == 0)
+        status = systematic_finish(&run.systematic, &run.verify);
     if (status == 0)
         status = verify_finish(&run.verify);
     if (status == 0 && next == argc)

@@ -35,6 +35,8 @@ static void findings_print(const struct findings *findings, FILE *out, const str
         stop_text_leak(out, record, findings->is_color);
     else if (reportfile_has(record, TAGPOOL_REPORT_FAULT))
         stop_text_fault(out, record);
+    else if (reportfile_has(record, TAGPOOL_REPORT_CRASH))
+        stop_text_crash(out, record, findings->is_color);
     else if (reportfile_has(record, TAGPOOL_REPORT_COUNTERS))
         stop_text_counters(out, record);
 }

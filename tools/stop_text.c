@@ -292,6 +292,19 @@ void stop_text_leak(FILE *out, const struct reportfile_record *record, bool is_c
     fputc('\n', out);
 }
 
+void stop_text_crash(FILE *out, const struct reportfile_record *record, bool is_color)
+{
+    const char *name = sigabbrev_np((int)record->crash.signal);
+    fprintf(out, "%sCrashed:%s ", is_color ? STOP_TEXT_BOLD : "", is_color ? STOP_TEXT_PLAIN : "");
+    if (name != NULL)
+        fprintf(out, "SIG%s, ", name);
+    fprintf(out, "address 0x%" PRIx64 ", ", record->crash.address);
+    stop_text_put_program(out, record);
+    fputs(", at\n", out);
+    stack_text_put(out, record, &record->stacks[TAGPOOL_REPORT_STACK_HERE]);
+    fputc('\n', out);
+}
+
 void stop_text_fault(FILE *out, const struct reportfile_record *record)
 {
     const struct reportfile_stack *stack = stop_text_only_stack(record);

@@ -310,12 +310,14 @@ static void verify_fill_defaults(struct verify *verify)
 
 int verify_finish(struct verify *verify)
 {
-    if (!verify->is_on && verify->words[VERIFY_TAGS] != NULL)
+    verify_fill_defaults(verify);
+    if (verify->is_on || verify->is_systematic)
+        return 0;
+    if (verify->words[VERIFY_TAGS] != NULL)
         return report_usage("--tags=%s is not known: say --tags=module or --tags=site. Lists are for --verify.",
                             verify->words[VERIFY_TAGS] + strlen("tags="));
-    if (!verify->is_on && verify->option != NULL)
+    if (verify->option != NULL)
         return report_usage("%s is about the verifier: say --verify as well.", verify->option);
-    verify_fill_defaults(verify);
     return 0;
 }
 

@@ -22,13 +22,15 @@ enum verify_word {
     VERIFY_HARDEN,
     VERIFY_QUARANTINE,
     VERIFY_GUARD,
-    VERIFY_FAIL, /* as many words as options */
+    VERIFY_FAIL,       /* as many words as options */
+    VERIFY_SYSTEMATIC, /* both words; no option of the verifier's */
     VERIFY_WORDS,
 };
 
 struct verify {
     bool is_on;
-    bool both_ends; /* run twice */
+    bool is_systematic; /* options may stand without --verify */
+    bool both_ends;     /* run twice */
     bool as_json;
     bool all_leaks;     /* tell reachable ones one by one, too */
     int error_exitcode; /* -1: not given */

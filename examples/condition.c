@@ -38,15 +38,14 @@ static void *shed(void *argument)
     return NULL;
 }
 
-/* As many pages as there may be. */
+/* As many pages as there may be; one that was refused says nothing about the next. */
 static void cache_fill(struct cache *cache)
 {
     pthread_mutex_lock(&cache->lock);
-    while (cache->count < PAGES) {
+    for (unsigned tries = 0; tries < PAGES; tries++) {
         void *page = tagpool_alloc(TAGPOOL_PAGED, PAGE, CACHE);
-        if (page == NULL)
-            break;
-        cache->pages[cache->count++] = page;
+        if (page != NULL)
+            cache->pages[cache->count++] = page;
     }
     printf("the cache fills: %u pages\n", cache->count);
     pthread_mutex_unlock(&cache->lock);

@@ -1,7 +1,8 @@
 """
-A real program with the malloc family replaced: the same output and status as without, by module and by site.
+A real program with the malloc family replaced: the same output and status as without, by module and by site; or under
+the verifier, in each of the ways that are given.
 
-Usage: program_test.py PROGRAM PRELOAD      exits with 77 where the program is not installed
+Usage: program_test.py PROGRAM PRELOAD [VERIFY...]      exits with 77 where the program is not installed
 """
 
 import os
@@ -11,24 +12,30 @@ import sys
 import tempfile
 import time
 
+import guards
+
 SKIP = 77
 
 
 class Run:
     """One run of a scenario: a directory of its own, and what was said in it."""
 
-    def __init__(self, directory, preload, tags):
+    def __init__(self, directory, preload, share, settings):
         self.directory = directory
         self.env = dict(os.environ, HOME=directory, TMPDIR=directory, LC_ALL="C.UTF-8", PYTHONHASHSEED="0",
                         GIT_CONFIG_NOSYSTEM="1", GIT_AUTHOR_DATE="2020-01-01T00:00:00Z",
                         GIT_COMMITTER_DATE="2020-01-01T00:00:00Z")
-        for name in ("LD_PRELOAD", "TAGPOOL_TAGS", "LD_LIBRARY_PATH", "MALLOC_PERTURB_"):
+        for name in ("LD_PRELOAD", "TAGPOOL_TAGS", "TAGPOOL_VERIFY", "LD_LIBRARY_PATH", "MALLOC_PERTURB_"):
             self.env.pop(name, None)
         if preload:
             self.env["LD_PRELOAD"] = preload
-        if tags:
-            self.env["TAGPOOL_TAGS"] = tags
+        self.env.update(settings)
+        self.share = share
         self.said = []
+
+    def some(self, number):
+        """So much of what is usual; the verifier has its price."""
+        return number // self.share
 
     def path(self, name):
         return os.path.join(self.directory, name)
@@ -50,9 +57,9 @@ class Run:
 
 
 def sqlite3(run):
-    run("sqlite3", "test.db", stdin="""
+    run("sqlite3", "test.db", stdin=f"""
         CREATE TABLE item(id INTEGER PRIMARY KEY, name TEXT, value INT);
-        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {run.some(100000)})
         INSERT INTO item SELECT i, printf('name-%d', i * 7919 % 100003), i % 1000 FROM n;
         CREATE INDEX by_name ON item(name);
         SELECT count(*), sum(value), max(name) FROM item;
@@ -66,7 +73,8 @@ def sqlite3(run):
 
 PYTHON = r"""
 import hashlib, json, re, sqlite3, subprocess, sys, threading, zlib
-value = {str(i): [i, str(i) * 3, {"nested": list(range(i % 20))}] for i in range(20000)}
+SHARE = int(sys.argv[1])
+value = {str(i): [i, str(i) * 3, {"nested": list(range(i % 20))}] for i in range(20000 // SHARE)}
 text = json.dumps(value)
 assert json.loads(text) == value
 print(len(text), hashlib.sha256(text.encode()).hexdigest())
@@ -74,7 +82,7 @@ print(len(re.findall(r'"(\d+)": \[\1,', text)), zlib.crc32(zlib.compress(text.en
 results = [None] * 8
 def work(n):
     kept = []
-    for i in range(3000):
+    for i in range(3000 // SHARE):
         kept.append(bytearray((i * 37 + n) % 5000))
         if i % 3 == 0:
             kept.pop(0)
@@ -82,12 +90,12 @@ def work(n):
 threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
 [t.start() for t in threads]; [t.join() for t in threads]
 print(results)
-for i in range(5):
+for i in range(5 // min(SHARE, 5)):
     print(subprocess.run([sys.executable, "-c", f"print('child', {i}, sum(range({i} * 1000)))"],
                          capture_output=True, text=True).stdout, end="")
 db = sqlite3.connect(":memory:")
 db.execute("CREATE TABLE t(a, b)")
-db.executemany("INSERT INTO t VALUES (?, ?)", ((i, "x" * (i % 50)) for i in range(20000)))
+db.executemany("INSERT INTO t VALUES (?, ?)", ((i, "x" * (i % 50)) for i in range(20000 // SHARE)))
 print(db.execute("SELECT sum(a), sum(length(b)) FROM t").fetchone())
 import os
 pid = os.fork()
@@ -99,31 +107,31 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 def python3(run):
     run.write("test.py", PYTHON)
-    run("python3", "test.py")
+    run("python3", "test.py", str(run.share))
     run("python3", "-c", "raise SystemExit(5)")
 
 
 def perl(run):
     run("perl", "-e", r"""
-        my %h; for my $i (1..60000) { $h{"key" . ($i * 7919 % 60013)} = "v" x ($i % 97); }
+        my $share = $ARGV[0]; my %h; for my $i (1..60000 / $share) { $h{"key" . ($i * 7919 % 60013)} = "v" x ($i % 97); }
         my $total = 0; $total += length $h{$_} for sort keys %h; print scalar(keys %h), " $total\n";
-        my @words = map { join "", map { chr(97 + ($_ * 31) % 26) } $_ .. $_ + 5 } 1 .. 20000;
+        my @words = map { join "", map { chr(97 + ($_ * 31) % 26) } $_ .. $_ + 5 } 1 .. 20000 / $share;
         my %seen; $seen{$_}++ for @words; print join(",", sort keys %seen), "\n";
         my $s = join " ", @words; my $n = () = $s =~ /([a-z])\w*\1/g; print "$n\n"; $s =~ s/(\w+) (\w+)/$2 $1/g;
-        print length($s), "\n"; for my $i (1..20) { my $pid = fork; if (!$pid) { my @x = (1) x 10000; exit($i % 7) }
+        print length($s), "\n"; for my $i (1..20 / $share) { my $pid = fork; if (!$pid) { my @x = (1) x 10000; exit($i % 7) }
         waitpid $pid, 0; print $? >> 8, " " } print "\n"; die "the end\n";
-    """)
+    """, str(run.share))
 
 
 def bash(run):
     run("bash", "-c", r"""
-        for i in $(seq 1 150); do a=$(echo $((i * 3))); b=$( (echo "$a"; echo "$i") | tr '\n' ' '); echo "$b"; done
-        declare -A map; for i in $(seq 1 3000); do map[k$((i % 700))]+="x$i"; done
+        for i in $(seq 1 $((150 / $1))); do a=$(echo $((i * 3))); b=$( (echo "$a"; echo "$i") | tr '\n' ' '); echo "$b"; done
+        declare -A map; for i in $(seq 1 $((3000 / $1))); do map[k$((i % 700))]+="x$i"; done
         for k in "${!map[@]}"; do echo "$k ${#map[$k]}"; done | sort | cksum
         x=$(printf '%s\n' {1..5000}); echo "${#x}"; while read -r line; do n=$((n + line)); done <<< "$x"; echo "$n"
         (exit 7); echo $?; f() { local v=$1; [ "$v" -gt 0 ] && f $((v - 1)); echo -n "$v "; }; f 100; echo
         cat <(echo one) <(echo two) | sort -r; exec 3<&-; echo done >&2; exit 9
-    """)
+    """, "bash", str(run.share))
 
 
 def git(run):
@@ -131,8 +139,8 @@ def git(run):
         return run("git", "-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "gc.auto=0", *arguments)
 
     call("init", "-q", "-b", "main", ".")
-    for commit in range(6):
-        for number in range(40):
+    for commit in range(max(run.some(6), 4)):
+        for number in range(max(run.some(40), 8)):
             run.write(f"file{number}.txt", "".join(f"line {i * (commit + 1) % (number + 50)}\n" for i in range(400)))
         call("add", ".")
         call("commit", "-q", "-m", f"commit {commit}")
@@ -150,8 +158,8 @@ def git(run):
 
 def gcc(run):
     functions = "".join(f"int f{i}(int x) {{ int s = {i}; for (int i = 0; i < x; i++) s = s * 31 + (i ^ x) % "
-                        f"{i + 1}; return s; }}\n" for i in range(1200))
-    calls = "".join(f"s ^= f{i}(argc + {i % 9});" for i in range(1200))
+                        f"{i + 1}; return s; }}\n" for i in range(run.some(1200)))
+    calls = "".join(f"s ^= f{i}(argc + {i % 9});" for i in range(run.some(1200)))
     run.write("large.c", f"#include <stdio.h>\n{functions}int main(int argc, char **argv) {{ int s = 0; {calls} "
                          f"printf(\"%d\\n\", s); return 0; }}\n")
     run.write("wrong.c", "int main(void) { return undeclared; }\n")
@@ -199,14 +207,15 @@ def gxx(run):
 
 
 NODE = r"""
+const share = Number(process.argv[2]);
 const { Worker, isMainThread, parentPort, workerData } = require('worker_threads');
 if (isMainThread) {
     const job = n => new Promise((done, fail) => {
-        const w = new Worker(__filename, { workerData: n });
+        const w = new Worker(__filename, { workerData: n, argv: [share] });
         w.on('message', done); w.on('error', fail); });
     (async () => {
         const sums = await Promise.all([1, 2, 3].map(job));
-        const many = await Promise.all(Array.from({ length: 20000 }, (_, i) => new Promise(r => setImmediate(() => r(i)))));
+        const many = await Promise.all(Array.from({ length: 20000 / share }, (_, i) => new Promise(r => setImmediate(() => r(i)))));
         const text = JSON.stringify(many.map(i => ({ i, s: 'x'.repeat(i % 40) })));
         console.log(sums, many.reduce((a, b) => a + b), text.length, JSON.parse(text).length);
         console.log(require('crypto').createHash('sha256').update(text).digest('hex'));
@@ -214,7 +223,7 @@ if (isMainThread) {
         process.exitCode = 3;
     })();
 } else {
-    let a = []; for (let i = 0; i < 100000; i++) { a.push({ v: i * workerData }); if (a.length > 500) a.shift(); }
+    let a = []; for (let i = 0; i < 100000 / share; i++) { a.push({ v: i * workerData }); if (a.length > 500) a.shift(); }
     parentPort.postMessage(a.reduce((s, o) => s + o.v, 0));
 }
 """
@@ -222,7 +231,7 @@ if (isMainThread) {
 
 def node(run):
     run.write("test.js", NODE)
-    run("node", "test.js")
+    run("node", "test.js", str(run.share))
 
 
 def redis(run):
@@ -234,7 +243,7 @@ def redis(run):
             if server.poll() is not None:
                 raise SystemExit(f"FAILED: redis-server ended with {server.returncode}")
             time.sleep(0.05)
-        benchmark = subprocess.run(["redis-benchmark", "-s", socket_path, "-n", "3000", "-c", "20", "-q", "-d", "200",
+        benchmark = subprocess.run(["redis-benchmark", "-s", socket_path, "-n", str(run.some(3000)), "-c", "20", "-q", "-d", "200",
                                     "-t", "set,get,lpush,lrange_100,hset,spop,mset"], env=run.env, capture_output=True)
         run.said.append(("redis-benchmark", benchmark.returncode, "", ""))
 
@@ -264,9 +273,10 @@ def redis(run):
 
 
 def tar(run):
-    for number in range(60):
+    count = run.some(60)
+    for number in range(count):
         run.write(f"f{number:02}", "".join(f"{i * 7919 % 10007} {number}\n" for i in range(3000)))
-    names = [f"f{number:02}" for number in range(60)]
+    names = [f"f{number:02}" for number in range(count)]
     run("tar", "--sort=name", "--mtime=2020-01-01", "--owner=0", "--group=0", "-cf", "all.tar", *names)
     run("sort", "-n", "--parallel=2", "-S", "2M", "-T", ".", *names)
     run("xz", "-T2", "-k", "all.tar")
@@ -290,9 +300,9 @@ SCENARIOS = {
 }
 
 
-def perform(scenario, preload, tags):
+def perform(scenario, preload, share, settings):
     with tempfile.TemporaryDirectory(prefix="tagpool-test-") as directory:
-        run = Run(directory, preload, tags)
+        run = Run(directory, preload, share, settings)
         scenario(run)
         return run.said
 
@@ -313,18 +323,34 @@ def compare(what, bare, under):
     return same
 
 
+# Of what the other runs do, and with all of Python's blocks from malloc.
+VERIFIED_SHARE = 10
+
+
+def ways(verify):
+    """(what is said of it, settings) of each run under the preload module."""
+    if not verify:
+        return [("by module", {}), ("by site", {"TAGPOOL_TAGS": "site"})]
+    return [(words, {"TAGPOOL_VERIFY": words, "PYTHONMALLOC": "malloc"})
+            for line in verify for words in guards.each(line)]
+
+
 def main():
-    name, preload = sys.argv[1:]
+    name, preload, *verify = sys.argv[1:]
     scenario, needed = SCENARIOS[name]
     missing = [program for program in needed if shutil.which(program) is None]
     if missing:
         print("SKIPPED: not installed:", *missing)
         sys.exit(SKIP)
-    bare = perform(scenario, None, None)
+    good = True
+    share = VERIFIED_SHARE if verify else 1
+    bare = perform(scenario, None, share, {})
     for what, status, *_ in bare:
         print(f"        bare: {what} -> {status}")
-    good = compare(f"{name}, by module", bare, perform(scenario, os.path.abspath(preload), None))
-    good &= compare(f"{name}, by site", bare, perform(scenario, os.path.abspath(preload), "site"))
+    for what, settings in ways(verify):
+        begin = time.monotonic()
+        good &= compare(f"{name}, {what}", bare, perform(scenario, os.path.abspath(preload), share, settings))
+        print(f"        {time.monotonic() - begin:.1f} s")
     sys.exit(0 if good else 1)
 
 

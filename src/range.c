@@ -17,7 +17,7 @@ static bool range_find_special(struct range_block *block, const void *p)
     const struct tp_special *special = tp_special_blame(p);
     if (special == NULL || special->state == TP_SPECIAL_FREE)
         return false;
-    *block = (struct range_block){special->block, special->size, special->state == TP_SPECIAL_LIVE, special->slot};
+    *block = (struct range_block){special->block, special->size, tp_special_lives(special), special->slot};
     return true;
 }
 

@@ -53,8 +53,11 @@ static int session_hold_signals(sigset_t *before)
 static off_t session_input_offset(void)
 {
     struct stat st;
-    bool is_file = fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode);
-    return is_file ? lseek(STDIN_FILENO, 0, SEEK_CUR) : -1;
+    if (fstat(STDIN_FILENO, &st) != 0)
+        return -1;
+    if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))
+        report("standard input can be read once, so the program reads nothing: redirect it from a file.");
+    return S_ISREG(st.st_mode) ? lseek(STDIN_FILENO, 0, SEEK_CUR) : -1;
 }
 
 int session_open(struct session *session, const struct systematic *options, const char *words, struct ledger *ledger,

@@ -144,7 +144,7 @@ int command_run(int argc, char **argv)
     struct run run = {.verify = VERIFY_INIT};
     int next;
     int status = options_parse(&run_table, argc, argv, &run, &next);
-    if (status == 0 && next < argc)
+    if (status == 0 && next < argc && !run.systematic.is_on)
         verify_use_kept(&run.verify, argv[next]);
     if (status == 0)
         status = systematic_finish(&run.systematic, &run.verify);

@@ -11,7 +11,7 @@ char *scratch_create(void)
 {
     static const char *const parents[] = {"/dev/shm", "/tmp"};
     for (size_t i = 0; i < sizeof(parents) / sizeof(parents[0]); i++) {
-        char *path = memory_format("%s/tagpool-systematic.XXXXXX", parents[i]);
+        char *path = memory_format("%s/tagpool-systematic.%d.XXXXXX", parents[i], (int)getpid());
         if (mkdtemp(path) != NULL)
             return path;
         free(path);

@@ -23,6 +23,7 @@ static const struct command main_commands[] = {
 
 /* Links to this program that stand for a command. */
 static const struct command main_links[] = {
+    {"gflags", "tagpool set by the name of GFlags, and what is kept", command_gflags},
     {"poolmon", "tagpool top in the layout and language of PoolMon", command_poolmon},
     {"verifier", "tagpool run by the name of Driver Verifier", command_verifier},
 };

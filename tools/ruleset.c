@@ -56,26 +56,34 @@ static bool ruleset_concerns(const struct tagpool_segment_rule *rule, const stru
     return strcmp(rule->pattern, row->pattern) == 0 || pattern_fits(rule->pattern, row->pattern);
 }
 
-/* Patterns came with special pool, of one kind or the other, and go with it. */
-static void ruleset_clear(struct tagpool_segment_rule *row, uint32_t flags)
+static bool ruleset_is_for_all(const struct tagpool_segment_rule *row)
 {
-    const uint32_t special = TAGPOOL_SEGMENT_RULE_SPECIAL | TAGPOOL_SEGMENT_RULE_AUTO;
-    row->flags &= ~flags;
-    if ((flags & special) != 0 && (row->flags & special) == 0)
-        row->flags &= ~(uint32_t)TAGPOOL_SEGMENT_RULE_WATCH;
+    return strcmp(row->pattern, "*") == 0 && row->size_min <= 1 && row->size_max == 0;
 }
 
-unsigned ruleset_switch_off(struct ruleset *set, const struct tagpool_segment_rule *rule, uint32_t flags)
+#define RULESET_SPECIALS (TAGPOOL_SEGMENT_RULE_SPECIAL | TAGPOOL_SEGMENT_RULE_AUTO)
+
+/* Patterns come with special pool, and go with it, not before it.  False: there was nothing to clear. */
+static bool ruleset_clear(struct tagpool_segment_rule *row, uint32_t flags)
+{
+    uint32_t before = row->flags, specials = row->flags & ~flags & RULESET_SPECIALS;
+    row->flags &= ~(specials != 0 ? flags & ~(uint32_t)TAGPOOL_SEGMENT_RULE_WATCH : flags);
+    if (specials == 0 && (before & RULESET_SPECIALS) != 0)
+        row->flags &= ~(uint32_t)TAGPOOL_SEGMENT_RULE_WATCH;
+    return row->flags != before;
+}
+
+/* Of rows that `rule` says, or that are for all (NULL). */
+static unsigned ruleset_clear_rows(struct ruleset *set, const struct tagpool_segment_rule *rule, uint32_t flags)
 {
     unsigned changed = 0;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < set->count; i++) {
         struct tagpool_segment_rule row = set->rows[i];
-        bool is_concerned = (row.flags & flags) != 0 && ruleset_concerns(rule, &row);
-        if (is_concerned)
-            ruleset_clear(&row, flags);
-        changed += is_concerned;
-        if (!is_concerned || (row.flags & RULESET_TREATMENTS) != 0)
+        bool is_meant = rule != NULL ? ruleset_concerns(rule, &row) : ruleset_is_for_all(&row);
+        bool is_changed = is_meant && ruleset_clear(&row, flags);
+        changed += is_changed;
+        if (!is_changed || (row.flags & RULESET_TREATMENTS) != 0)
             set->rows[kept++] = row;
     }
     memset(&set->rows[kept], 0, (set->count - kept) * sizeof(set->rows[0]));
@@ -83,12 +91,17 @@ unsigned ruleset_switch_off(struct ruleset *set, const struct tagpool_segment_ru
     return changed;
 }
 
-/* ---- asking ---- */
-
-static bool ruleset_is_for_all(const struct tagpool_segment_rule *row)
+unsigned ruleset_switch_off(struct ruleset *set, const struct tagpool_segment_rule *rule, uint32_t flags)
 {
-    return strcmp(row->pattern, "*") == 0 && row->size_min <= 1 && row->size_max == 0;
+    return ruleset_clear_rows(set, rule, flags);
 }
+
+unsigned ruleset_switch_off_for_all(struct ruleset *set, uint32_t flags)
+{
+    return ruleset_clear_rows(set, NULL, flags);
+}
+
+/* ---- asking ---- */
 
 uint32_t ruleset_flags_for_all(const struct ruleset *set)
 {

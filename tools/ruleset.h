@@ -34,6 +34,9 @@ bool ruleset_switch_on(struct ruleset *set, const struct tagpool_segment_rule *r
  */
 unsigned ruleset_switch_off(struct ruleset *set, const struct tagpool_segment_rule *rule, uint32_t flags);
 
+/* The same for rows that are for all tags and sizes alone. */
+unsigned ruleset_switch_off_for_all(struct ruleset *set, uint32_t flags);
+
 /* The flags of all rows for all tags and sizes together; of all rows. */
 uint32_t ruleset_flags_for_all(const struct ruleset *set);
 uint32_t ruleset_flags(const struct ruleset *set);

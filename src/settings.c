@@ -78,6 +78,7 @@ struct reading {
     struct tp_settings *settings;
     struct tagpool_segment_rule rule;
     struct word tags;
+    bool leaks;
 };
 
 static struct tagpool_segment_rule *settings_add(struct tp_settings *settings, const struct tagpool_segment_rule *rule)
@@ -199,7 +200,7 @@ static bool read_word(struct reading *reading, struct word word)
     else if (word_takes(word, "track=", &value))
         reading->rule.flags |= track_named(value);
     else if (word_is(word, "leaks") || word_takes(word, "leaks=", &value))
-        reading->settings->leaks = true;
+        reading->leaks = true;
     else if (word_is(word, "harden"))
         reading->settings->harden = true;
     else
@@ -212,7 +213,8 @@ static void settings_finish(struct reading *reading)
 {
     struct tagpool_segment_rule *rule = &reading->rule;
     struct word pattern;
-    if (reading->settings->leaks)
+    reading->settings->leaks |= reading->leaks;
+    if (reading->leaks)
         rule->flags |= TAGPOOL_SEGMENT_RULE_TRACK;
     if (rule->flags == 0)
         return;

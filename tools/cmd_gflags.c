@@ -336,8 +336,6 @@ static int gflags_take_special(struct gflags *gflags, char **argv, int *used)
 {
     if (gflags->where == GFLAGS_IMAGE)
         return report_usage("spp is for /r and /k: for one program that runs say -p NAME %s TAG.", argv[0]);
-    if (argv[1] == NULL)
-        return report_usage("%s needs a tag or a size behind it.", argv[0]);
     int status = setting_take(&gflags->settings, argv, used);
     if (status == 0)
         gflags_add_step(gflags, (struct gflags_step){.is_on = argv[0][0] == '+', .bits = 0});

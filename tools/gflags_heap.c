@@ -101,10 +101,12 @@ static bool heap_add_fault(const struct heap *heap, struct ruleset *rules)
     return !heap->has_fault || ruleset_append(rules, &rule);
 }
 
-/* What page heap had put there. */
+/* What page heap had put there; looking for leaks tracks all blocks. */
 static void heap_clear(struct words *words)
 {
     const struct tagpool_segment_rule all = {.pattern = "*"};
+    if (words->leaks)
+        ruleset_switch_off_for_all(&words->rules, RULESET_TRACKS);
     ruleset_switch_off(&words->rules, &all, HEAP_BLOCKS | HEAP_PLACES | TAGPOOL_SEGMENT_RULE_FAIL);
     words->leaks = false;
 }

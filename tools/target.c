@@ -7,6 +7,7 @@
 #include "procfs.h"
 #include "report.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -43,7 +44,8 @@ static pid_t target_pid(const char *name)
     return number_read(&name, "", INT32_MAX, &pid) ? (pid_t)pid : 0;
 }
 
-static int target_add(struct targets *targets, const struct process *process)
+/* One that ends meanwhile is not missed, unless it was asked for itself. */
+static int target_add(struct targets *targets, const struct process *process, bool by_pid)
 {
     for (size_t i = 0; i < targets->count; i++)
         if (targets->items[i].process == process)
@@ -54,6 +56,8 @@ static int target_add(struct targets *targets, const struct process *process)
         targets->count++;
         return 0;
     }
+    if (error == -ESRCH && !by_pid)
+        return 0;
     report("%s cannot be switched: %s.", target_title(process), control_error_text(error));
     return STATUS_FAILED;
 }
@@ -82,7 +86,7 @@ static int targets_add_named(struct targets *targets, const char *name)
         if (pid != 0 ? process->pid != pid : !target_is_named(process, name))
             continue;
         is_found = true;
-        int status = target_add(targets, process);
+        int status = target_add(targets, process, pid != 0);
         if (status != 0)
             return status;
     }

@@ -13,6 +13,7 @@ struct words_group {
     struct words *words;
     struct tagpool_segment_rule rule;
     const char *tags; /* NULL: all */
+    bool leaks;
 };
 
 static bool words_read_count(const char *text, uint64_t most, uint32_t *count)
@@ -94,14 +95,14 @@ static bool words_read_plain(struct words_group *group, const char *word)
                                                   {"track", TAGPOOL_SEGMENT_RULE_TRACK},
                                                   {NULL, 0}};
     bool is_leaks = strcmp(word, "leaks") == 0, is_harden = strcmp(word, "harden") == 0;
-    group->words->leaks |= is_leaks;
+    group->leaks |= is_leaks;
     group->words->harden |= is_harden;
     return is_leaks || is_harden || words_choose(group, word, choices);
 }
 
 static bool words_read_leaks(struct words_group *group, const char *value)
 {
-    group->words->leaks = true;
+    group->leaks = true;
     return strcmp(value, "1") == 0;
 }
 
@@ -116,7 +117,7 @@ static bool words_read_guard(struct words_group *group, const char *value)
     static const char *const names[] = {"auto", "madvise", "userfault", "protect"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strcmp(names[i], value) == 0) {
-            stpcpy(group->words->guard, value);
+            strncpy(group->words->guard, value, sizeof(group->words->guard) - 1);
             return true;
         }
     return false;
@@ -210,12 +211,13 @@ static bool words_read_word(struct words_group *group, const char *word)
     return words_read_plain(group, word);
 }
 
-/* As the program does it: leaks are told by their stacks, and that once said goes for what comes behind. */
+/* As the program does it: leaks are told by their stacks. */
 static bool words_end_group(struct words_group *group)
 {
     struct tagpool_segment_rule *rule = &group->rule;
     const char *tags = group->tags != NULL ? group->tags : "*";
-    if (group->words->leaks)
+    group->words->leaks |= group->leaks;
+    if (group->leaks)
         rule->flags |= TAGPOOL_SEGMENT_RULE_TRACK;
     while (rule->flags != 0) {
         size_t length = strcspn(tags, ",");
@@ -320,13 +322,13 @@ static void words_put_rest(FILE *out, const struct words *words)
         fprintf(out, " guard=%s", words->guard);
 }
 
-/* Which rule's line has room for what is no rule; leaks make a rule for all tags, so there it must be one. */
+/* Which rule's line has room for what is no rule.  Leaks have that rule track, so it must be one that does. */
 static size_t words_rest_at(const struct words *words)
 {
     for (uint32_t i = 0; i < words->rules.count; i++) {
-        const struct tagpool_segment_rule *rule = &words->rules.rows[i];
-        if (strcmp(rule->pattern, "*") == 0 && rule->size_min == 0 && rule->size_max == 0 &&
-            (rule->flags & TAGPOOL_SEGMENT_RULE_FAIL) == 0)
+        uint32_t flags = words->rules.rows[i].flags;
+        bool is_fit = !words->leaks || (flags & TAGPOOL_SEGMENT_RULE_TRACK) != 0;
+        if ((flags & TAGPOOL_SEGMENT_RULE_FAIL) == 0 && is_fit)
             return i;
     }
     return words->rules.count;

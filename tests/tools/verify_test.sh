@@ -220,7 +220,7 @@ ln -s "$tagpool" "$work/verifier"
 [ $? -eq 3 ] && last_line 1 0 0
 result 'by the name of verifier'
 "$work/verifier" >"$work/out" 2>"$work/err"
-[ $? -eq 2 ] && grep -q '^verifier: ' "$work/err"
+[ $? -eq 1 ] && grep -q '^verifier: ' "$work/err"
 result 'verifier without a command'
 
 # ---- two runs ----

@@ -111,6 +111,7 @@ static __attribute__((noreturn)) void stop_for(struct tp_violation *violation, c
 {
     bool (*tell)(const struct tp_violation *) = tp_peek(&tp_stop_tell);
     stop_fill_parameters(violation, varying);
+    tp_os_signals_hold(); /* a pipe with no reader, a file that may not grow, a handler that jumps away */
     stop_be_first();
     if (tell == NULL || !tell(violation))
         stop_say(violation);

@@ -10,6 +10,7 @@
 #include "side.h"
 #include "special.h"
 #include "span.h"
+#include "trap.h"
 
 #include <pthread.h>
 
@@ -43,6 +44,7 @@ static void fork_parent(void)
 static void fork_child(void)
 {
     tp_lock_reset_all();
+    tp_trap_adopt();
 }
 
 void tp_fork_init(void)

@@ -114,7 +114,7 @@ int tp_os_read_file(const char *path, void *buffer, size_t size);
 int tp_os_read_own_file(const char *path, void *buffer, size_t size);
 /* Map a regular file of this user's, shared and to be written, with its size; NULL where it is none. */
 void *tp_os_map_own_file(const char *path, size_t *size);
-/* Append to a file that is there, in one step. */
+/* Append to a file of this user's that is there, in one step; -EFBIG beyond RLIMIT_FSIZE. */
 int tp_os_append(const char *path, const void *from, size_t size);
 
 /* Where a symbolic link leads, not terminated; the length or a negative errno. */
@@ -151,6 +151,13 @@ void tp_os_registers(const void *context, struct tp_registers *registers);
 /* As sigaction, whoever has replaced that. */
 struct sigaction;
 int tp_os_signal_action(int number, const struct sigaction *action, struct sigaction *old);
+
+/* Hold all signals back in this thread; what was held back before, to be given to the other one. */
+uint64_t tp_os_signals_hold(void);
+void tp_os_signals_release(uint64_t held);
+
+/* Send this thread a signal once more, with the siginfo_t that it came with. */
+int tp_os_signal_again(int number, const void *info);
 
 /* Soft limits in bytes, SIZE_MAX where there is none. */
 size_t tp_os_limit_address_space(void);

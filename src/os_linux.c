@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/userfaultfd.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/ioctl.h>
@@ -367,13 +368,36 @@ void *tp_os_map_own_file(const char *path, size_t *size)
     return map;
 }
 
+static size_t os_limit(int resource)
+{
+    struct rlimit limit;
+    if (os_call(SYS_prlimit64, 0, resource, 0, (long)&limit, 0, 0) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return SIZE_MAX;
+    return limit.rlim_cur;
+}
+
+/* Beyond RLIMIT_FSIZE a write ends the process by a signal. */
+static bool os_may_grow(int fd, size_t size)
+{
+    size_t limit = os_limit(RLIMIT_FSIZE);
+    long end = os_call(SYS_lseek, fd, 0, SEEK_END, 0, 0, 0);
+    return end >= 0 && size <= limit && (size_t)end <= limit - size;
+}
+
+static long os_append(int fd, const void *from, size_t size)
+{
+    if (!os_is_own_file(fd))
+        return -EPERM;
+    return os_may_grow(fd, size) ? os_call(SYS_write, fd, (long)from, (long)size, 0, 0, 0) : -EFBIG;
+}
+
 int tp_os_append(const char *path, const void *from, size_t size)
 {
     int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
     int fd = (int)os_call(SYS_openat, AT_FDCWD, (long)path, flags, 0, 0, 0);
     if (fd < 0)
         return fd;
-    long n = os_is_own_file(fd) ? os_call(SYS_write, fd, (long)from, (long)size, 0, 0, 0) : -EPERM;
+    long n = os_append(fd, from, size);
     tp_os_close(fd);
     return n == (long)size ? 0 : n < 0 ? (int)n : -ENOSPC;
 }
@@ -507,6 +531,23 @@ int tp_os_signal_action(int number, const struct sigaction *action, struct sigac
     return __sigaction(number, action, old) == 0 ? 0 : -EINVAL;
 }
 
+uint64_t tp_os_signals_hold(void)
+{
+    uint64_t all = UINT64_MAX, held = 0;
+    os_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&held, sizeof(all), 0, 0);
+    return held;
+}
+
+void tp_os_signals_release(uint64_t held)
+{
+    os_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&held, 0, sizeof(held), 0, 0);
+}
+
+int tp_os_signal_again(int number, const void *info)
+{
+    return (int)os_call(SYS_rt_tgsigqueueinfo, tp_os_process_id(), tp_os_thread_id(), number, (long)info, 0, 0);
+}
+
 uint32_t tp_os_process_id(void)
 {
     return (uint32_t)os_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
@@ -539,14 +580,6 @@ size_t tp_os_thread_count(void)
     struct stat status;
     long result = os_call(SYS_newfstatat, AT_FDCWD, (long)"/proc/self/task", (long)&status, 0, 0, 0);
     return result == 0 && status.st_nlink > 2 ? status.st_nlink - 2 : 0;
-}
-
-static size_t os_limit(int resource)
-{
-    struct rlimit limit;
-    if (os_call(SYS_prlimit64, 0, resource, 0, (long)&limit, 0, 0) != 0 || limit.rlim_cur == RLIM_INFINITY)
-        return SIZE_MAX;
-    return limit.rlim_cur;
 }
 
 size_t tp_os_limit_address_space(void)

@@ -450,6 +450,12 @@ const struct tp_special *tp_special_blame(const void *p)
     return special_distance(next, p) < special_distance(here, p) ? next : here;
 }
 
+bool tp_special_is_open(const struct tp_special *special, const void *p)
+{
+    return tp_peek(&special->state) == TP_SPECIAL_LIVE && special->size != 0 &&
+           (const char *)p >= special_open_from(special) && (const char *)p < special_open_to(special);
+}
+
 static __attribute__((noreturn, cold)) void special_stop(const struct tp_special *special, const void *p)
 {
     if (special == NULL || special->state == TP_SPECIAL_FREE)

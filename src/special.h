@@ -81,6 +81,9 @@ const struct tp_special *tp_special_at(const void *p);
  */
 const struct tp_special *tp_special_blame(const void *p);
 
+/* Whether the program may touch the OS page of an address: it is one of the block's, and the block lives. */
+bool tp_special_is_open(const struct tp_special *special, const void *p);
+
 /* The live block that begins at p, or a stop. */
 const struct tp_special *tp_special_look_up(const void *p);
 

@@ -13,15 +13,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* At the first use: dlsym allocates. */
-static void *process_next(const char *name, void **cache)
+TP_NOINLINE void *preload_look_up(struct preload_next *next)
 {
-    void *function = tp_peek(cache);
-    if (function == NULL) {
-        function = dlsym(RTLD_NEXT, name);
-        tp_poke(cache, function);
-    }
+    void *function = dlsym(RTLD_NEXT, next->name);
+    tp_poke(&next->function, function);
     return function;
+}
+
+void preload_look_up_all(struct preload_next *next, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        preload_look_up(&next[i]);
 }
 
 static __attribute__((constructor)) void process_start(void)
@@ -40,18 +42,17 @@ EXPORT __attribute__((noreturn, alias("_exit"))) void _Exit(int status);
 
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*routine)(void *), void *argument)
 {
-    static void *next;
+    static struct preload_next next = {"pthread_create", NULL};
     int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) =
-        (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))(uintptr_t)process_next(
-            "pthread_create", &next);
+        (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))(uintptr_t)preload_find(&next);
     tp_fork_before_thread();
     return create(thread, attributes, routine, argument);
 }
 
 EXPORT int dlclose(void *handle)
 {
-    static void *next;
-    int (*close_library)(void *) = (int (*)(void *))(uintptr_t)process_next("dlclose", &next);
+    static struct preload_next next = {"dlclose", NULL};
+    int (*close_library)(void *) = (int (*)(void *))(uintptr_t)preload_find(&next);
     int result = close_library(handle);
     tp_site_forget_all();
     tp_walk_forget_rules();

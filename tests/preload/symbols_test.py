@@ -19,7 +19,11 @@ NOT_REPLACED = {"__libc_freeres", "__libc_alloca_cutoff", "__libc_alloc_buffer_a
 FAMILY_PATTERN = re.compile(r"^(__libc_|__)?(malloc|calloc|realloc|reallocarray|free|cfree|memalign|aligned_alloc|"
                             r"posix_memalign|valloc|pvalloc|mallinfo2?|mallopt|malloc_\w+)$")
 # What the module replaces besides, and the public interface that both builds have.
-BESIDES = {"_exit", "_Exit", "pthread_create", "dlclose", "tagpool_verify_range"}
+BESIDES = set("""_exit _Exit pthread_create dlclose
+                 sigaction signal bsd_signal ssignal sysv_signal __sysv_signal sigset sigignore siginterrupt
+                 sigprocmask pthread_sigmask
+                 execve execv execvp execvpe execveat fexecve execl execlp execle posix_spawn posix_spawnp
+                 tagpool_verify_range""".split())
 
 
 def exported(path):

@@ -1,7 +1,7 @@
 """
 Run a program that breaks one rule; it must end by SIGABRT after the report that its own source expects (rules.py).
 
-Usage: death_test.py SOURCE PROGRAM PRELOAD     PRELOAD may be "-"
+Usage: death_test.py SOURCE PROGRAM PRELOAD     PRELOAD may be "-", or several with ":" between them
 """
 
 import glob
@@ -51,7 +51,7 @@ def main():
     for name in ("TAGPOOL_VERIFY", "TAGPOOL_REPORT"):
         env.pop(name, None)
     if preload != "-":
-        env["LD_PRELOAD"] = os.path.abspath(preload)
+        env["LD_PRELOAD"] = ":".join(map(os.path.abspath, preload.split(":")))
     if not expected.verify:
         check(program, env, expected)
     for words in [words for line in expected.verify for words in guards.each(line)]:

@@ -23,7 +23,7 @@ BESIDES = set("""_exit _Exit pthread_create dlclose
                  sigaction signal bsd_signal ssignal sysv_signal __sysv_signal sigset sigignore siginterrupt
                  sigprocmask pthread_sigmask
                  execve execv execvp execvpe execveat fexecve execl execlp execle posix_spawn posix_spawnp
-                 tagpool_verify_range""".split())
+                 tagpool_verify_range tagpool_verify_buffer""".split())
 
 
 def exported(path):

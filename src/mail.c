@@ -6,15 +6,6 @@
 
 /* --- parcels as they travel ----------------------------------------------------------------------------------- */
 
-#define PARCEL_COUNT_SHIFT 48
-#define PARCEL_POINTER_MASK ((UINT64_C(1) << PARCEL_COUNT_SHIFT) - 1)
-
-/* The first two words of a free block; every block has room for them. */
-struct sealed {
-    struct tp_block *next;
-    uint64_t more;
-};
-
 static struct tp_page *mail_page(const void *block)
 {
     size_t unit = tp_unit_of(block);
@@ -23,9 +14,9 @@ static struct tp_page *mail_page(const void *block)
 
 static struct tp_block *parcel_seal(const struct tp_parcel *parcel)
 {
-    struct sealed *first = (struct sealed *)parcel->first;
-    struct sealed *second = (struct sealed *)parcel->first->next;
-    first->more = (uint64_t)parcel->count << PARCEL_COUNT_SHIFT;
+    struct tp_sealed *first = (struct tp_sealed *)parcel->first;
+    struct tp_sealed *second = (struct tp_sealed *)parcel->first->next;
+    first->more = (uint64_t)parcel->count << TP_PARCEL_COUNT_SHIFT;
     if (parcel->count > 1) {
         first->more |= (uintptr_t)second;
         second->more = (uintptr_t)parcel->last;
@@ -35,11 +26,11 @@ static struct tp_block *parcel_seal(const struct tp_parcel *parcel)
 
 static struct tp_parcel parcel_unseal(struct tp_block *block)
 {
-    const struct sealed *first = (const struct sealed *)block;
-    struct tp_block *second = (struct tp_block *)(uintptr_t)(first->more & PARCEL_POINTER_MASK);
-    struct tp_parcel parcel = {mail_page(block), block, block, (uint32_t)(first->more >> PARCEL_COUNT_SHIFT)};
+    const struct tp_sealed *first = (const struct tp_sealed *)block;
+    struct tp_block *second = (struct tp_block *)(uintptr_t)(first->more & TP_PARCEL_POINTER_MASK);
+    struct tp_parcel parcel = {mail_page(block), block, block, (uint32_t)(first->more >> TP_PARCEL_COUNT_SHIFT)};
     if (parcel.count > 1) {
-        parcel.last = (struct tp_block *)(uintptr_t)((const struct sealed *)second)->more;
+        parcel.last = (struct tp_block *)(uintptr_t)((const struct tp_sealed *)second)->more;
         block->next = second;
     }
     return parcel;

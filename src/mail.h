@@ -20,6 +20,15 @@
 #include "thread.h"
 
 #define TP_PARCEL_BLOCKS 64u
+
+/* The first two words of a block in a parcel that travels; every block has room for them. */
+struct tp_sealed {
+    struct tp_block *next;
+    uint64_t more;
+};
+#define TP_PARCEL_COUNT_SHIFT 48
+#define TP_PARCEL_POINTER_MASK ((UINT64_C(1) << TP_PARCEL_COUNT_SHIFT) - 1)
+
 #define TP_MAIL_BYTES (64 * TP_KIB)
 #define TP_MAIL_LARGE TP_KIB
 

@@ -145,6 +145,9 @@ static bool special_make_ready(void)
     special_pages = size >> TP_OS_PAGE_SHIFT;
     special_place_tables(base + size);
     special_next = 1; /* the guard before the first block */
+    tp_special_area.reserved = size + special_tables_size(special_pages);
+    tp_special_area.map = special_map_at(0);
+    tp_special_area.records = special_record(0);
     tp_poke(&tp_special_area.base, (uintptr_t)base);
     return special_is_ready = true;
 }
@@ -214,6 +217,7 @@ static uint32_t special_carve(uint32_t room)
         *special_map_at(special_next + i) = index;
     special_next += room;
     tp_publish(&special_count, index + 1);
+    tp_publish(&tp_special_area.records_used, index + 1);
     return index;
 }
 

@@ -45,10 +45,14 @@ struct tp_special {
     uint8_t reserved;
 };
 
-/* The part of the address space that special pool has had of; nothing before its first block. */
+/* The part of the address space that special pool has had of, and its tables; nothing before its first block. */
 struct tp_special_area {
     uintptr_t base;
-    size_t used; /* bytes */
+    size_t used;     /* bytes */
+    size_t reserved; /* bytes, tables included */
+    uint32_t *map;   /* B1; 0: the page belongs to none */
+    struct tp_special *records;
+    uint32_t records_used; /* one more than the highest */
 };
 extern TP_HIDDEN struct tp_special_area tp_special_area;
 

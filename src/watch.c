@@ -103,11 +103,20 @@ static void watch_step(struct tp_watch *watch)
     __atomic_thread_fence(__ATOMIC_RELEASE); /* what is written next comes after it */
 }
 
+/* At least of the link to the next free block: a search for leaks would be led there. */
+static void watch_clear(char *p, const struct tp_checked_request *request)
+{
+    ((struct tp_block *)p)->next = NULL;
+    if (request->zero)
+        memset(p, 0, request->size);
+}
+
 static void *watch_finish_bare(const struct tp_page *page, uint32_t index, char *p,
                                const struct tp_checked_request *request)
 {
     watch_describe(page, index, request);
-    return request->zero ? memset(p, 0, request->size) : p;
+    watch_clear(p, request);
+    return p;
 }
 
 void *tp_watch_begin(const struct tp_page *page, uint32_t index, char *p, const struct tp_checked_request *request)
@@ -118,8 +127,7 @@ void *tp_watch_begin(const struct tp_page *page, uint32_t index, char *p, const 
         watch_check_freed(page, index, WATCH_LINK, watch_fill_bytes(page));
     watch_step(&page->watch[index]);
     watch_describe(page, index, request);
-    if (request->zero)
-        memset(p, 0, request->size);
+    watch_clear(p, request);
     tp_checked_fill(p + request->size, p + page->block_size, watch_live_pattern(index));
     watch_step(&page->watch[index]);
     return p;

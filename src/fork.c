@@ -52,6 +52,18 @@ void tp_fork_init(void)
     pthread_atfork(fork_prepare, fork_parent, fork_child);
 }
 
+static uint32_t fork_home;
+
+bool tp_fork_is_home(void)
+{
+    return fork_home == tp_os_process_id();
+}
+
+void tp_fork_note_home(void)
+{
+    fork_home = tp_os_process_id();
+}
+
 /* --- accounts of what is live --------------------------------------------------------------------------------- */
 
 static void fork_inherit_mixed(const struct tp_page *page)
@@ -137,6 +149,7 @@ void tp_fork_adopt(void)
     tp_special_adopt(consistent);
     tp_quota_settle();
     fork_inherit_totals();
+    tp_fork_note_home();
     fork_calls_left = FORK_SLOW_CALLS;
 }
 

@@ -18,6 +18,13 @@
 /* Register the handlers.  Once, when the program is ready to. */
 void tp_fork_init(void);
 
+/*
+ * Whether the calling process is the one whose memory this is: not a child of vfork, nor one of fork that has not made
+ * a call yet.  The other says that it is, from now on.
+ */
+bool tp_fork_is_home(void);
+void tp_fork_note_home(void);
+
 /* The first call of a new address space.  Other threads of the child that come meanwhile wait (thread.c). */
 void tp_fork_adopt(void);
 

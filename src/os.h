@@ -117,6 +117,11 @@ void *tp_os_map_own_file(const char *path, size_t *size);
 /* Append to a file of this user's that is there, in one step; -EFBIG beyond RLIMIT_FSIZE. */
 int tp_os_append(const char *path, const void *from, size_t size);
 
+/* A file that the kernel shows, to be read in parts: a descriptor or a negative errno; the length read, or one. */
+int tp_os_open_kernel_file(const char *path);
+int tp_os_read(int fd, void *buffer, size_t size);
+int tp_os_read_at(int fd, uint64_t offset, void *buffer, size_t size);
+
 /* Where a symbolic link leads, not terminated; the length or a negative errno. */
 int tp_os_read_link(const char *path, char *buffer, size_t size);
 
@@ -158,6 +163,20 @@ void tp_os_signals_release(uint64_t held);
 
 /* Send this thread a signal once more, with the siginfo_t that it came with. */
 int tp_os_signal_again(int number, const void *info);
+
+/*
+ * A twin: a child that has this process's memory as it is now, to read and for itself to write, and one thread, which
+ * runs work(argument) on the stack given and ends with what it returns.  Signals that somebody sends wait, but for
+ * SIGSEGV and SIGBUS.  It tells nobody of its end, is followed by no debugger, and ends with the thread that made it;
+ * no handler of fork is called.  Its number or a negative errno.
+ *
+ * tp_os_wait_for_twin: what work returned (0 to 127), or a negative errno: it did not return.
+ */
+int tp_os_twin(int (*work)(void *), void *argument, void *stack, size_t size);
+int tp_os_wait_for_twin(int twin);
+
+/* Zero-filled memory that a twin shares, without memory behind it until it is touched; NULL: none. */
+void *tp_os_share(size_t size);
 
 /* Soft limits in bytes, SIZE_MAX where there is none. */
 size_t tp_os_limit_address_space(void);

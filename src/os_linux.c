@@ -10,16 +10,19 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/userfaultfd.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <ucontext.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
@@ -402,6 +405,29 @@ int tp_os_append(const char *path, const void *from, size_t size)
     return n == (long)size ? 0 : n < 0 ? (int)n : -ENOSPC;
 }
 
+int tp_os_open_kernel_file(const char *path)
+{
+    return os_move_up((int)os_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0, 0, 0));
+}
+
+int tp_os_read(int fd, void *buffer, size_t size)
+{
+    long n;
+    do
+        n = os_call(SYS_read, fd, (long)buffer, (long)size, 0, 0, 0);
+    while (n == -EINTR);
+    return (int)n;
+}
+
+int tp_os_read_at(int fd, uint64_t offset, void *buffer, size_t size)
+{
+    long n;
+    do
+        n = os_call(SYS_pread64, fd, (long)buffer, (long)size, (long)offset, 0, 0);
+    while (n == -EINTR);
+    return (int)n;
+}
+
 int tp_os_read_link(const char *path, char *buffer, size_t size)
 {
     return (int)os_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)buffer, (long)size, 0, 0);
@@ -580,6 +606,64 @@ size_t tp_os_thread_count(void)
     struct stat status;
     long result = os_call(SYS_newfstatat, AT_FDCWD, (long)"/proc/self/task", (long)&status, 0, 0, 0);
     return result == 0 && status.st_nlink > 2 ? status.st_nlink - 2 : 0;
+}
+
+/* --- twins ---------------------------------------------------------------------------------------------------- */
+
+/* The C library's own name; unlike fork it calls no handlers. */
+extern int __clone(int (*work)(void *), void *stack, int flags, void *argument, ...);
+
+/* All signals, as the kernel's set, but for those that an instruction raises. */
+static const uint64_t os_sent_signals = ~(UINT64_C(1) << (SIGSEGV - 1) | UINT64_C(1) << (SIGBUS - 1));
+
+static void os_mask_signals(const uint64_t *mask, uint64_t *old)
+{
+    os_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)mask, (long)old, sizeof(*mask), 0, 0);
+}
+
+struct os_twin {
+    int (*work)(void *);
+    void *argument;
+};
+
+/* Signals are blocked.  Who made it may be gone before it says that it wants to go as well. */
+static int os_twin_main(void *argument)
+{
+    const struct os_twin *twin = argument;
+    os_call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
+    return twin->work(twin->argument);
+}
+
+int tp_os_twin(int (*work)(void *), void *argument, void *stack, size_t size)
+{
+    struct os_twin twin = {work, argument};
+    int saved = errno;
+    uint64_t mask;
+    os_mask_signals(&os_sent_signals, &mask);
+    int number = __clone(os_twin_main, (char *)stack + size, CLONE_UNTRACED, &twin);
+    if (number < 0)
+        number = -errno;
+    os_mask_signals(&mask, NULL);
+    errno = saved;
+    return number;
+}
+
+int tp_os_wait_for_twin(int twin)
+{
+    int status;
+    long result;
+    do
+        result = os_call(SYS_wait4, twin, (long)&status, __WALL, 0, 0, 0);
+    while (result == -EINTR);
+    if (result < 0)
+        return (int)result;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -EIO;
+}
+
+void *tp_os_share(size_t size)
+{
+    long p = os_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return os_is_error(p) ? NULL : (void *)p;
 }
 
 size_t tp_os_limit_address_space(void)

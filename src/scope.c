@@ -19,7 +19,7 @@
  */
 #include <tagpool/scope.h>
 
-#include "base.h"
+#include "inventory.h"
 
 #include <errno.h>
 #include <string.h>
@@ -41,6 +41,7 @@ struct scope_chunk {
     struct scope_chunk *next_row;
 };
 _Static_assert(sizeof(struct scope_chunk) % 16 == 0, "at");
+_Static_assert(sizeof(struct scope_chunk) == TP_SCOPE_OFFSET, "a scope is found in its first chunk");
 
 struct scope_block {
     void *block;

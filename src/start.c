@@ -1,4 +1,5 @@
 #include "start.h"
+#include "chart.h"
 #include "fatal.h"
 #include "fork.h"
 #include "lock.h"
@@ -31,18 +32,27 @@ static void start_engine(void)
         tp_fail("cannot start: no address space to reserve (RLIMIT_AS must leave some 150 MiB)");
     if (tp_segment_init(tp_space.unit_count) != 0)
         tp_fail("cannot start: no memory for the accounts");
+    tp_segment->chart = (uintptr_t)&tp_chart;
     tp_tag_init();
     tp_verify_init();
     if (tp_thread_init() != 0)
         tp_fail("cannot start: no memory for the first thread");
     tp_site_init();
+    tp_fork_note_home();
+}
+
+/* Below the frame of the caller, which keeps the program's registers. */
+static TP_NOINLINE void start_end_verifier(void)
+{
+    static uint32_t ended;
+    if (tp_fork_is_home() && !__atomic_exchange_n(&ended, 1, __ATOMIC_ACQ_REL))
+        tp_verify_end((uintptr_t)__builtin_dwarf_cfa());
 }
 
 void tp_start_end(void)
 {
-    static uint32_t ended;
-    if (!__atomic_exchange_n(&ended, 1, __ATOMIC_ACQ_REL))
-        tp_verify_end();
+    __builtin_unwind_init();
+    start_end_verifier();
     tp_segment_retire();
 }
 

@@ -149,6 +149,16 @@ void tp_tell_crash(uint32_t signal, uintptr_t address, const void *context)
     tp_record_finish(&record);
 }
 
+bool tp_tell_leak(const struct tagpool_report_leak *leak, uint32_t stack)
+{
+    struct tp_record record;
+    if (!tp_record_begin(&record, TAGPOOL_REPORT_LEAK_RECORD))
+        return false;
+    tp_record_add(&record, TAGPOOL_REPORT_LEAK, leak, sizeof(*leak), NULL, 0);
+    tell_add_numbered_stack(&record, TAGPOOL_REPORT_STACK_ALLOC, stack);
+    return tp_record_finish(&record);
+}
+
 void tp_tell_end(const struct tagpool_report_counters *counters)
 {
     struct tp_record record;

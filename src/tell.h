@@ -20,6 +20,9 @@ void tp_tell_fault(const struct tagpool_report_fault *fault, const uintptr_t *fr
 /* A signal ends the program after a fault: what siginfo_t says, and the ucontext_t of its handler. */
 void tp_tell_crash(uint32_t signal, uintptr_t address, const void *context);
 
+/* Blocks that were lost at one stack, or all that a tag has left; false: nobody listens. */
+bool tp_tell_leak(const struct tagpool_report_leak *leak, uint32_t stack);
+
 /* The program ends by itself. */
 void tp_tell_end(const struct tagpool_report_counters *counters);
 

@@ -1,6 +1,7 @@
 #include "verify.h"
 #include "budget.h"
 #include "inject.h"
+#include "inquest.h"
 #include "kept.h"
 #include "lock.h"
 #include "os.h"
@@ -24,6 +25,7 @@ static struct verify_rules verify_sets[2];
 static struct verify_rules *verify_rules = &verify_sets[0];
 static uint64_t verify_epoch;
 static uint32_t verify_version;
+static bool verify_tells_leaks; /* at the end */
 
 /* --- numbers -------------------------------------------------------------------------------------------------- */
 
@@ -341,6 +343,7 @@ void tp_verify_init(void)
         tp_settings_read(&settings, words);
     memcpy(verify_rules->rows, settings.rules, sizeof(verify_rules->rows));
     verify_rules->count = settings.count;
+    verify_tells_leaks = settings.leaks;
     tp_special_configure(settings.guards, settings.quarantine);
     tp_watch_configure(settings.quarantine);
     tp_budget_configure(settings.budget);
@@ -365,7 +368,7 @@ void tp_verify_counters(struct tagpool_report_counters *counters)
     counters->allocs_attempted = counters->allocs_succeeded + counters->allocs_failed + counters->faults_injected;
 }
 
-void tp_verify_end(void)
+void tp_verify_end(uintptr_t stack)
 {
     struct tagpool_report_counters counters;
     if (!tp_peek(&tp_tag_rules_on))
@@ -374,5 +377,7 @@ void tp_verify_end(void)
     tp_special_check_all();
     tp_systematic_end();
     tp_verify_counters(&counters);
+    if (verify_tells_leaks)
+        tp_inquest_tell(tp_tag_rules, stack, &counters);
     tp_tell_end(&counters);
 }

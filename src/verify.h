@@ -53,7 +53,7 @@ void tp_verify_note_settled(uint32_t region, size_t size);
 /* What the verifier has done. */
 void tp_verify_counters(struct tagpool_report_counters *counters);
 
-/* The program ends by itself: what is still out is looked at. */
-void tp_verify_end(void);
+/* The program ends by itself: what is still out is looked at.  `stack` is as in inquest.h. */
+void tp_verify_end(uintptr_t stack);
 
 #endif

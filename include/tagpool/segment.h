@@ -10,8 +10,8 @@
  *
  * The file lies in /dev/shm as tagpool.UID.PID (with .NONCE behind it where that
  * name is taken), mode 0600, sparse.  All fields have fixed width and native
- * byte order; there are no pointers.  Every field named *_total only goes up, except that a row or tally that is
- * folded into its slot starts again from zero.
+ * byte order; nothing in the file is found by an address.  Every field named *_total only goes up, except that a row or
+ * tally that is folded into its slot starts again from zero.
  *
  * What a reader may rely on, and what it must do:
  *
@@ -147,7 +147,8 @@ struct tagpool_segment_header {
     uint32_t limits_seen;
     uint64_t verified_peak_blocks[TAGPOOL_SEGMENT_REGIONS]; /* highest live seen now and then, by kind, as the next */
     uint64_t verified_peak_bytes[TAGPOOL_SEGMENT_REGIONS];
-    uint64_t reserved1[3]; /* parts begin with a cache line */
+    uint64_t chart;        /* an address in the program, for tools of the same version that read its memory; private */
+    uint64_t reserved1[2]; /* parts begin with a cache line */
     struct tagpool_segment_verifier verifier[TAGPOOL_SEGMENT_VERIFIER_PARTS];
 };
 

@@ -9,9 +9,10 @@ import re
 import sys
 
 # Lower modules never include higher ones.
-LADDER = """base os text cgroup lock fatal sizeclass space guard page segment metadata settings kept span tag side thread account
-            limit quota nonpaged heap mail extent frame site walk stack trace checked special watch blame range record tell trap inject
-            systematic budget verify fork start large shortcut alloc fast census pool store depth magazine lookaside condition iova common_buffer
+LADDER = """base os text image maps cgroup lock fatal sizeclass space guard page segment metadata settings kept span tag side thread
+            account limit quota nonpaged heap mail extent frame site walk stack trace checked special watch blame range
+            record tell trap inject systematic budget verify fork start large shortcut alloc fast census pool store
+            depth magazine chart inventory mark roots leak inquest lookaside condition iova common_buffer
             transfer uring iobuf tagpool scope bundle preload""".split()
 
 # A module that calls up, and why: each is a step of a life that ends higher than it begins.
@@ -24,6 +25,8 @@ UPWARD = {
     ("thread.c", "mail.h"): "the end of a thread empties its mail",
     ("thread.c", "fork.h"): "the first call in a new address space adopts it",
     ("thread.c", "start.h"): "the first call of all builds the engine",
+    ("start.c", "chart.h"): "the program says where its parts lie",
+    ("verify.c", "inquest.h"): "the end of the program looks at all that is there",
 }
 
 # What tools know of the engine.

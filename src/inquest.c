@@ -250,7 +250,7 @@ static bool inquest_tell_group(const struct tp_leak_group *group)
 }
 
 static void inquest_add_class(struct tp_text *text, const struct tp_leak_result *leaks,
-                             enum tagpool_report_leak_class class, const char *words)
+                              enum tagpool_report_leak_class class, const char *words)
 {
     tp_text_number(text, leaks->blocks[class]);
     tp_text_add(text, leaks->blocks[class] == 1 ? " block, " : " blocks, ");

@@ -545,8 +545,10 @@ bool tp_inventory_describe(struct tp_inventory *inventory, const struct tp_inven
         return false;
     details->slot = inventory->desk->side[node->index] & ~TP_SIDE_FREED;
     if (page->watch != 0) {
-        details->size = inventory->desk->watch[node->index].size;
-        details->stack = inventory->desk->watch[node->index].alloc_stack;
+        const struct tp_watch *watch = &inventory->desk->watch[node->index];
+        details->size = watch->size;
+        details->stack = watch->alloc_stack;
+        details->life = watch->life;
     }
     return details->slot < TP_SLOT_COUNT;
 }

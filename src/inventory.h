@@ -90,6 +90,7 @@ struct tp_inventory_details {
     uint32_t slot;
     size_t size; /* as requested; of ordinary blocks, block bytes */
     uint32_t stack;
+    uint8_t life;   /* as struct tp_watch; 0: not known */
     bool is_unsure; /* whether it lives */
 };
 

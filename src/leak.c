@@ -8,8 +8,9 @@
 #define LEAK_TABLE_MOST ((size_t)1 << 20)
 #define LEAK_TABLE_LEAST ((size_t)1 << 10)
 
-/* What tells addresses of special pool from others in a key. */
+/* A key: whether it is of special pool, address, life. */
 #define LEAK_KEY_SPECIAL (UINT64_C(1) << 63)
+#define LEAK_KEY_SHIFT 8
 
 _Static_assert(TP_LEAK_GROUPS == TP_LEAK_LOST_GROUPS + TP_SLOT_COUNT, "a group a slot");
 
@@ -26,9 +27,10 @@ struct leak_walk {
 
 /* --- suspects ------------------------------------------------------------------------------------------------- */
 
-static uint64_t leak_key(const struct tp_inventory_node *node)
+/* Where it is known, another life of the same block is another block. */
+static uint64_t leak_key(const struct tp_inventory_node *node, const struct tp_inventory_details *details)
 {
-    return node->at | (node->page == NULL ? LEAK_KEY_SPECIAL : 0);
+    return node->at << LEAK_KEY_SHIFT | details->life | (node->page == NULL ? LEAK_KEY_SPECIAL : 0);
 }
 
 static void suspects_add(struct tp_leak_suspects *suspects, uint64_t key)
@@ -93,11 +95,12 @@ static void group_add(struct leak_walk *walk, struct tp_leak_group *group)
 
 /* --- all blocks ----------------------------------------------------------------------------------------------- */
 
-static enum tagpool_report_leak_class leak_class_of(const struct leak_walk *walk, const struct tp_inventory_node *node)
+static enum tagpool_report_leak_class leak_class_of(const struct leak_walk *walk, const struct tp_inventory_node *node,
+                                                    const struct tp_inventory_details *details)
 {
     uint8_t state = walk->inventory->state[node->number];
     const struct tp_leak_look *look = walk->look;
-    if ((state & TP_BLOCK_REACHED) != 0 || (look->is_second && !suspects_have(look->suspects, leak_key(node))))
+    if ((state & TP_BLOCK_REACHED) != 0 || (look->is_second && !suspects_have(look->suspects, leak_key(node, details))))
         return TAGPOOL_REPORT_REACHABLE;
     return (state & TP_BLOCK_POSSIBLY) != 0 ? TAGPOOL_REPORT_POSSIBLY_LOST : TAGPOOL_REPORT_LOST;
 }
@@ -120,12 +123,12 @@ static void leak_take(const struct tp_inventory_node *node, void *argument)
     struct tp_inventory_details details;
     if (!tp_inventory_describe(walk->inventory, node, &details) || !leak_is_looked_for(walk, &details))
         return;
-    struct tp_leak_group group = {leak_class_of(walk, node), details.slot, 0, 0, 1, details.size};
+    struct tp_leak_group group = {leak_class_of(walk, node, &details), details.slot, 0, 0, 1, details.size};
     bool is_lost = group.leak_class != TAGPOOL_REPORT_REACHABLE;
     if (is_lost && walk->look->by_stack)
         group.stack = details.stack;
     if (is_lost && walk->look->suspects != NULL && !walk->look->is_second)
-        suspects_add(walk->look->suspects, leak_key(node));
+        suspects_add(walk->look->suspects, leak_key(node, &details));
     walk->result->blocks[group.leak_class]++;
     walk->result->bytes[group.leak_class] += details.size;
     group_add(walk, &group);

@@ -38,7 +38,7 @@ struct tp_leak_suspects {
     uint64_t count;
     uint64_t room;
     bool is_full;    /* there were more, which all lie behind the last one */
-    uint64_t keys[]; /* their addresses, and a bit for those of special pool: rising */
+    uint64_t keys[]; /* which they are (leak.c): rising */
 };
 
 struct tp_leak_result {

@@ -114,7 +114,9 @@ static void watch_clear(char *p, const struct tp_checked_request *request)
 static void *watch_finish_bare(const struct tp_page *page, uint32_t index, char *p,
                                const struct tp_checked_request *request)
 {
+    struct tp_watch *watch = &page->watch[index];
     watch_describe(page, index, request);
+    tp_poke(&watch->life, (uint8_t)(watch->life + TP_WATCH_LIFE_STEPS));
     watch_clear(p, request);
     return p;
 }

@@ -29,12 +29,12 @@ def items(record):
 
 
 def read_report(path):
-    """Leaks as (class, name, blocks, bytes), and the counters of each process that ended by itself."""
+    """Leaks as (class, name, blocks, bytes); the counters of each process that ended by itself, and its number behind."""
     with open(path, "rb") as file:
         data = file.read()
     leaks, counters = [], []
     while data:
-        _, size, kind, *_ = HEAD.unpack_from(data)
+        _, size, kind, pid, *_ = HEAD.unpack_from(data)
         for item, payload in items(data[:size]):
             if kind == LEAK_RECORD and item == LEAK_ITEM:
                 leak_class, _, blocks, total, name = struct.unpack("<2I2Q112s", payload)
@@ -42,7 +42,7 @@ def read_report(path):
             elif kind == LEAK_RECORD and item == STACK_ITEM:
                 leaks[-1][-1] = struct.unpack_from("<2I", payload)[1]
             elif kind == END_RECORD and item == COUNTERS_ITEM:
-                counters.append(struct.unpack("<10Q", payload))
+                counters.append(struct.unpack("<10Q", payload) + (pid,))
         data = data[size:]
     return leaks, counters
 
@@ -52,6 +52,7 @@ class Verified:
 
     def __init__(self, directory, preload):
         self.directory = directory
+        self.pid = 0
         self.report = os.path.join(directory, "report")
         self.env = dict(os.environ, LD_PRELOAD=preload, TAGPOOL_REPORT=self.report, LC_ALL="C.UTF-8", HOME=directory)
         for name in ("TAGPOOL_TAGS", "LD_LIBRARY_PATH", "MALLOC_PERTURB_"):
@@ -59,10 +60,12 @@ class Verified:
 
     def __call__(self, *command, words="leaks", expected=0, **settings):
         os.close(os.open(self.report, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
-        done = subprocess.run(command, capture_output=True, cwd=self.directory, timeout=50,
-                              env=dict(self.env, TAGPOOL_VERIFY=words, **settings))
-        if done.returncode != expected:
-            raise SystemExit(f"FAILED: {command} ended with {done.returncode}: {done.stderr}")
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=self.directory,
+                              env=dict(self.env, TAGPOOL_VERIFY=words, **settings)) as process:
+            _, said = process.communicate(timeout=50)
+        if process.returncode != expected:
+            raise SystemExit(f"FAILED: {command} ended with {process.returncode}: {said}")
+        self.pid = process.pid
         return read_report(self.report)
 
 
@@ -92,6 +95,7 @@ def case_ways(run, leaking):
         leaks, counters = run(leaking, way, expected=-9 if way == "fork" else 0)
         check(way, total(leaks), (3, 3200))
         check(way, [row[7:9] for row in counters], [(3, 0)])
+        check(way, counters[0][-1] == run.pid, way != "fork")
 
 
 def case_sites(run, leaking):

@@ -252,7 +252,7 @@ static const struct {
     {"domain", "there are no extensions for kinds of drivers"},
     {"logging", "there are no extensions for kinds of drivers"},
     {"livedump", "there are no extensions for kinds of drivers"},
-    {"faultssystematic", "it is done by running a program, not by settings"},
+    {"faultssystematic", "say 'verifier run --systematic PROGRAM'"},
     {"iolevel", "there is no verification of requests to drivers"},
     {"disk", "there is no verification of disks"},
 };

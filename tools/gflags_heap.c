@@ -50,6 +50,8 @@ static uint32_t heap_places(const struct heap *heap)
 static struct tagpool_segment_rule heap_rule(const struct heap *heap, bool is_full)
 {
     struct tagpool_segment_rule rule = {.pattern = "*", .flags = TAGPOOL_SEGMENT_RULE_WATCH};
+    if (heap->is_leaks && !is_full)
+        rule.flags |= TAGPOOL_SEGMENT_RULE_TRACK;
     if (is_full) {
         rule.flags |= TAGPOOL_SEGMENT_RULE_SPECIAL | heap_places(heap);
         rule.one_in = 1;

@@ -354,6 +354,7 @@ verifier /log /nowhere/file
 verifier /bootmode oneboot
 verifier /rc 1 /all
 verifier /dif 1
+verifier /faultssystematic enableruntime
 verifier /domain wdm
 verifier /nonsense
 verifier nonsense

@@ -207,7 +207,7 @@ says 2 'no meaning here yet' "$poolmon" /s1
 says 2 'no option --nonsense' "$poolmon" --nonsense
 
 for command in "$tagpool --help" "$tagpool -h" "$tagpool --version" "$tagpool run --help" "$tagpool run -h" \
-    "$tagpool env --help" "$tagpool top --help" "$poolmon /?" "$poolmon -h" "$poolmon /h" "$poolmon --help"; do
+    "$tagpool env --help" "$tagpool set --help" "$tagpool top --help" "$poolmon /?" "$poolmon -h" "$poolmon /h" "$poolmon --help"; do
     # shellcheck disable=SC2086 # it is meant to be split
     try $command
     [ $status -eq 0 ] && [ -s "$work/out" ] && [ ! -s "$work/err" ]

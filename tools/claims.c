@@ -10,7 +10,7 @@
 /* 8 MiB, of which memory holds what is used. */
 #define CLAIMS_CAPACITY (1u << 20)
 
-int claims_create(struct claims *claims, const char *directory)
+static int claims_create(struct claims *claims, const char *directory)
 {
     claims->path = memory_format("%s/claims", directory);
     claims->size = sizeof(struct tagpool_claims) + CLAIMS_CAPACITY * sizeof(uint64_t);
@@ -28,6 +28,17 @@ int claims_create(struct claims *claims, const char *directory)
     claims->map->capacity = CLAIMS_CAPACITY;
     claims->map->magic = TAGPOOL_CLAIMS_MAGIC;
     return 0;
+}
+
+int claims_create_in_scratch(struct claims *claims, struct scratch *scratch)
+{
+    int error = scratch_create(scratch);
+    if (error != 0)
+        return error;
+    error = claims_create(claims, scratch->path);
+    if (error != 0)
+        scratch_remove(scratch);
+    return error;
 }
 
 void claims_fini(struct claims *claims)

@@ -4,6 +4,8 @@
 #ifndef CLAIMS_H
 #define CLAIMS_H
 
+#include "scratch.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <tagpool/claims.h>
@@ -14,8 +16,8 @@ struct claims {
     size_t size;
 };
 
-/* Make an empty one in a directory: 0 or -errno. */
-int claims_create(struct claims *claims, const char *directory);
+/* Make an empty one, in a directory that is made as well: 0 or -errno with neither. */
+int claims_create_in_scratch(struct claims *claims, struct scratch *scratch);
 
 /* Unmap it; the file is removed with its directory. */
 void claims_fini(struct claims *claims);

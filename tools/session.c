@@ -3,7 +3,6 @@
 #include "ledger_text.h"
 #include "memory.h"
 #include "report.h"
-#include "scratch.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -64,19 +63,16 @@ int session_open(struct session *session, const struct systematic *options, cons
                  const char *path, char **argv)
 {
     *session = (struct session){.options = options, .words = words, .ledger = ledger};
-    session->directory = scratch_create();
-    int error = session->directory != NULL ? claims_create(&session->claims, session->directory) : -errno;
+    int error = claims_create_in_scratch(&session->claims, &session->scratch);
     if (error != 0) {
         report("cannot make files in /dev/shm: %s.", strerror(-error));
-        if (session->directory != NULL)
-            scratch_remove(session->directory);
         return STATUS_NO_MODULE;
     }
     for (size_t i = 0; i < ledger->count; i++)
         claims_enter(&session->claims, ledger->entries[i].hash);
     session->program = (struct trial_program){.path = path,
                                               .argv = argv,
-                                              .directory = session->directory,
+                                              .directory = session->scratch.path,
                                               .input_offset = session_input_offset(),
                                               .is_heard = options->is_verbose};
     session->signals = session_hold_signals(&session->program.mask);
@@ -96,7 +92,7 @@ void session_close(struct session *session)
         }
     free(session->trials);
     claims_fini(&session->claims);
-    scratch_remove(session->directory);
+    scratch_remove(&session->scratch);
     if (session->signals >= 0)
         close(session->signals);
     sigprocmask(SIG_SETMASK, &session->program.mask, NULL);

@@ -6,6 +6,7 @@
 
 #include "claims.h"
 #include "ledger.h"
+#include "scratch.h"
 #include "systematic.h"
 #include "trial.h"
 
@@ -21,7 +22,7 @@ struct session_reference {
 struct session {
     const struct systematic *options;
     struct trial_program program;
-    char *directory;
+    struct scratch scratch;
     const char *words;
     struct ledger *ledger;
     struct claims claims;

@@ -2,7 +2,6 @@
 #include "ledger_text.h"
 #include "memory.h"
 #include "report.h"
-#include "scratch.h"
 #include "session.h"
 #include "verified_run.h"
 
@@ -116,21 +115,19 @@ static int systematic_replay_entry(const struct ledger_entry *entry, struct veri
                                    char **argv)
 {
     struct claims claims;
-    char *directory = scratch_create();
-    int error = directory != NULL ? claims_create(&claims, directory) : -errno;
-    int status = STATUS_NO_MODULE;
-    if (error == 0) {
-        verify->words[VERIFY_SYSTEMATIC] =
-            memory_format("systematic=%s:0 systematic-only=%016" PRIx64, claims.path, entry->hash);
-        status = verified_run(verify, path, argv);
-        if (claims.map->runs[0].hash == 0)
-            report("stack #%u was not reached: nothing failed.", entry->number);
-        claims_fini(&claims);
-    } else {
+    struct scratch scratch;
+    int error = claims_create_in_scratch(&claims, &scratch);
+    if (error != 0) {
         report("cannot make files in /dev/shm: %s.", strerror(-error));
+        return STATUS_NO_MODULE;
     }
-    if (directory != NULL)
-        scratch_remove(directory);
+    verify->words[VERIFY_SYSTEMATIC] =
+        memory_format("systematic=%s:0 systematic-only=%016" PRIx64, claims.path, entry->hash);
+    int status = verified_run(verify, path, argv);
+    if (claims.map->runs[0].hash == 0)
+        report("stack #%u was not reached: nothing failed.", entry->number);
+    claims_fini(&claims);
+    scratch_remove(&scratch);
     return status;
 }
 

@@ -176,10 +176,14 @@ slow
 result 'a second session keeps off'
 kill -KILL "$pid"
 wait "$pid"
+left=$(find /dev/shm /tmp -maxdepth 1 -name "tagpool-systematic.$pid.*" 2>/dev/null)
 pid=
 sleep 0.1
 ! pgrep -f "$target slow" >/dev/null
 result 'what it ran dies with it'
+"$tagpool" run --systematic --state="$work/other" -- "$target" careful 2>"$work/err"
+[ -n "$left" ] && [ ! -e "$left" ]
+result 'what it left in /dev/shm is removed by the next'
 cp "$state" "$work/before"
 printf 'stack 99 0123456789abc' >>"$state"
 # A background command of a shell without job control ignores SIGINT.

@@ -104,7 +104,7 @@ bool tp_shortcut_free(void *p, const struct tp_checked_free *how)
     tp_watch_end(gate->thread, page, index, p, how);
     tp_account_free(gate->thread, slot, bytes);
     tp_limit_shrink(&tp_tags[slot].meter, bytes);
-    tp_watch_detain(gate->thread, page, index, p);
     tp_verify_note_freed(page->region, bytes);
+    tp_watch_detain(gate->thread, page, index, p); /* the page may be somebody else's now */
     return true;
 }

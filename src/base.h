@@ -26,6 +26,9 @@
 /* For declarations of data: the compiler then knows that it lies in this library, at a fixed distance. */
 #define TP_HIDDEN __attribute__((visibility("hidden")))
 
+/* A function that reads what other threads may be writing, and finds out itself: the race detector need not. */
+#define TP_RACES __attribute__((no_sanitize("thread")))
+
 /*
  * Relaxed access to a word that another thread or process may read meanwhile: never torn, never cached.  A volatile
  * access is just that, and the compiler makes one instruction of it; the race detector wants to be told.

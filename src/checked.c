@@ -56,7 +56,7 @@ static const char *checked_find_byte(const char *from, const char *to, uint8_t p
 }
 
 /* The last vector overlaps the one before it. */
-const char *tp_checked_find_change(const char *from, const char *to, uint8_t pattern)
+const char *TP_RACES tp_checked_find_change(const char *from, const char *to, uint8_t pattern)
 {
     uint64_t word = pattern * UINT64_C(0x0101010101010101);
     const checked_vector expected = {word, word};

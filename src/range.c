@@ -15,7 +15,7 @@ struct range_block {
 static bool range_find_special(struct range_block *block, const void *p)
 {
     const struct tp_special *special = tp_special_blame(p);
-    if (special == NULL || special->state == TP_SPECIAL_FREE)
+    if (special == NULL || tp_peek(&special->state) == TP_SPECIAL_FREE)
         return false;
     *block = (struct range_block){special->block, special->size, tp_special_lives(special), special->slot};
     return true;

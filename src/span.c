@@ -102,7 +102,7 @@ static void span_insert(struct tp_page *run)
     bins->head[bin] = run;
     bins->filled |= UINT64_C(1) << bin;
     struct tp_page *last = run + run->units - 1;
-    last->state = run->state;
+    tp_poke(&last->state, run->state);
     last->units = run->units;
     last->region = run->region;
     if (span_state(run) == SPAN_DIRTY)
@@ -123,8 +123,8 @@ static void span_remove(struct tp_page *run)
         bins->filled &= ~(UINT64_C(1) << bin);
     if (span_state(run) == SPAN_DIRTY)
         span_count_dirty(-(ptrdiff_t)run->units);
-    run[run->units - 1].state = TP_UNIT_UNUSED;
-    run->state = TP_UNIT_UNUSED;
+    tp_poke(&run[run->units - 1].state, TP_UNIT_UNUSED);
+    tp_poke(&run->state, TP_UNIT_UNUSED);
 }
 
 /*
@@ -169,7 +169,7 @@ static void span_release(struct tp_page *run, uint8_t state, uint64_t now_ms)
         before->units += run->units;
         run = before;
     }
-    run->state = state;
+    tp_poke(&run->state, state);
     run->freed_ms = now_ms;
     span_insert(run);
 }
@@ -218,14 +218,14 @@ static struct tp_page *span_cut(struct tp_page *run, size_t units, size_t align_
     span->region = run->region;
     if (skip > 0) {
         run->units = (uint32_t)skip;
-        run->state = state;
+        tp_poke(&run->state, state);
         span_insert(run);
     }
     if (total - skip > units) {
         struct tp_page *rest = span + units;
         rest->region = span->region;
         rest->units = (uint32_t)(total - skip - units);
-        rest->state = state;
+        tp_poke(&rest->state, state);
         rest->freed_ms = freed_ms;
         span_insert(rest);
     }
@@ -357,7 +357,7 @@ void tp_span_free(struct tp_page *span)
 {
     tp_lock(TP_LOCK_SPANS);
     tp_poke(&span_used_units, span_used_units - span->units);
-    span->state = TP_UNIT_UNUSED;
+    tp_poke(&span->state, TP_UNIT_UNUSED);
     span_release(span, span->is_new ? TP_UNIT_CLEAN : TP_UNIT_DIRTY, span_now_ms);
     span_tick();
     tp_unlock(TP_LOCK_SPANS);

@@ -17,9 +17,6 @@
 #define WATCH_BLOCKS 1024u
 #define WATCH_BYTES (256 * TP_KIB)
 
-/* Reads what other threads are writing, and finds out: the race detector need not. */
-#define WATCH_RACES __attribute__((no_sanitize("thread")))
-
 /* A block in quarantine. */
 struct watch_detained {
     void *p;
@@ -318,7 +315,7 @@ struct watch_look {
     struct tp_page copy;
 };
 
-static bool watch_look_holds(const struct watch_look *look)
+static bool TP_RACES watch_look_holds(const struct watch_look *look)
 {
     const struct tp_page *page = look->page, *copy = &look->copy;
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
@@ -326,7 +323,7 @@ static bool watch_look_holds(const struct watch_look *look)
            tp_peek(&page->watch) == copy->watch && tp_peek(&page->block_size) == copy->block_size;
 }
 
-static bool WATCH_RACES watch_look_at(struct watch_look *look, const struct tp_page *page)
+static bool TP_RACES watch_look_at(struct watch_look *look, const struct tp_page *page)
 {
     if (__atomic_load_n(&page->state, __ATOMIC_ACQUIRE) != TP_UNIT_BLOCKS || !tp_peek(&page->watched))
         return false;
@@ -336,7 +333,7 @@ static bool WATCH_RACES watch_look_at(struct watch_look *look, const struct tp_p
 }
 
 /* The first byte that is not as it should be while a block lives, or is at rest, since `life`; NULL: none. */
-static const char *WATCH_RACES watch_look_change(const struct watch_look *look, uint32_t index, uint8_t life)
+static const char *TP_RACES watch_look_change(const struct watch_look *look, uint32_t index, uint8_t life)
 {
     const struct tp_watch *watch = &look->copy.watch[index];
     const char *p = tp_page_block(&look->copy, index), *changed = NULL;
@@ -362,7 +359,7 @@ static __attribute__((cold)) void watch_look_stop(const struct watch_look *look,
 }
 
 /* What looks changed is believed where it does so twice: a life's number comes again after a while. */
-static void watch_check_block(const struct watch_look *look, uint32_t index)
+static void TP_RACES watch_check_block(const struct watch_look *look, uint32_t index)
 {
     uint8_t life = __atomic_load_n(&look->copy.watch[index].life, __ATOMIC_ACQUIRE);
     if (TP_LIKELY(watch_look_change(look, index, life) == NULL))
@@ -373,7 +370,7 @@ static void watch_check_block(const struct watch_look *look, uint32_t index)
         watch_look_stop(look, index, life, changed);
 }
 
-static void watch_check_page(const struct tp_page *page)
+static void TP_RACES watch_check_page(const struct tp_page *page)
 {
     struct watch_look look;
     if (!watch_look_at(&look, page))

@@ -446,7 +446,7 @@ const struct tp_special *tp_special_blame(const void *p)
 {
     const struct tp_special *here = special_find(p);
     if (here == NULL)
-        return special_find((const char *)p + TP_OS_PAGE);
+        return special_find((const void *)((uintptr_t)p + TP_OS_PAGE));
     size_t guard = (size_t)here->first + here->room - 1;
     if ((const char *)p < special_page_address(guard))
         return here;

@@ -27,7 +27,7 @@
 
 #define TAG TAGPOOL_TAG('S', 'p', 'e', 'c')
 #define PAGE TP_OS_PAGE
-enum { FEW = 100, PLACES = 20000 };
+enum { FEW = 100, PLACES = 20000, OPERATIONS = 3000 };
 
 static char *places[PLACES];
 static uint32_t packed; /* a slot of the malloc family */
@@ -682,7 +682,7 @@ END_TEST
 static void *work(void *argument)
 {
     struct dice dice = {.state = (uintptr_t)argument * 77 + 1};
-    for (int i = 0; i < 10000; i++) {
+    for (int i = 0; i < OPERATIONS; i++) {
         size_t size = dice_below(&dice, 20) == 0 ? dice_below(&dice, 300000) : dice_below(&dice, 5000);
         char *block = tagpool_alloc(TAGPOOL_PAGED, size, TAG);
         if (block == NULL || !is_all(0, block, size))
@@ -702,7 +702,7 @@ static void threads_free_each_others_blocks(enum tp_guard_kind kind, const char 
     begin_verified("special=all quarantine=10 ends=mixed", guard);
     for (uintptr_t i = 0; i < 3; i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, work, (void *)(i + 1)), 0);
-    for (int i = 0; i < 1000; i++)
+    for (int i = 0; i < FEW; i++)
         tp_special_check_all(); /* meanwhile */
     for (int i = 0; i < 3; i++) {
         void *wrong = NULL;
@@ -713,7 +713,7 @@ static void threads_free_each_others_blocks(enum tp_guard_kind kind, const char 
     for (int i = 0; i < FEW; i++)
         tagpool_free(places[i]);
     ck_assert_uint_eq(stats_of(TAGPOOL_PAGED).bytes, 0);
-    ck_assert_uint_eq(stats_of(TAGPOOL_PAGED).allocs, 30000);
+    ck_assert_uint_eq(stats_of(TAGPOOL_PAGED).allocs, 3 * OPERATIONS);
     ck_assert_uint_eq(bound(TAGPOOL_PAGED), 0);
 }
 EACH_KIND(threads_free_each_others_blocks)

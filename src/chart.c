@@ -9,4 +9,5 @@ const struct tp_chart tp_chart = {
     .special = &tp_special_area,
     .lookasides = &tp_store_lists,
     .segment = &tp_segment,
+    .depot = &tp_stack_depot,
 };

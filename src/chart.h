@@ -12,26 +12,29 @@
 #include "segment.h"
 #include "side.h"
 #include "special.h"
+#include "stack.h"
 
 /* Changes with each change of a structure's meaning that leaves its size alone. */
 #define TP_CHART_VERSION 1u
 
 struct tp_chart {
     uint32_t version;
-    uint32_t sizes[9];
+    uint32_t sizes[10];
     const struct tp_space *space;
     const struct tp_area *areas;
     const enum tp_backing *backing;
     const struct tp_special_area *special;
     struct tp_lookaside *const *lookasides;
     struct tagpool_segment_header *const *segment;
+    struct tp_stack_depot *const *depot;
 };
 
 #define TP_CHART_SIZES                                                                                                 \
     {                                                                                                                  \
         sizeof(struct tp_space), sizeof(struct tp_area) * TP_AREA_COUNT, sizeof(struct tp_page),                       \
             sizeof(struct tp_watch), sizeof(struct tp_special_area), sizeof(struct tp_special),                        \
-            offsetof(struct tp_thread, slots), sizeof(struct tp_lookaside), sizeof(struct tp_magazine)                 \
+            offsetof(struct tp_thread, slots), sizeof(struct tp_lookaside), sizeof(struct tp_magazine),                \
+            sizeof(struct tp_stack_record)                                                                             \
     }
 
 /* This process's. */

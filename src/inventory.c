@@ -144,10 +144,10 @@ static int inventory_read_region(struct tp_inventory *inventory, unsigned number
 
 /* --- special pool --------------------------------------------------------------------------------------------- */
 
-/* The address space of records is what bounds their number. */
+/* A record has two pages at least, and the first is none. */
 static bool inventory_area_is_sound(const struct tp_special_area *area)
 {
-    return area->used <= area->reserved && area->records_used <= area->reserved / sizeof(struct tp_special);
+    return area->used <= area->reserved && area->records_used <= area->used / (2 * TP_OS_PAGE) + 1;
 }
 
 static int inventory_read_special(struct tp_inventory *inventory)
@@ -257,11 +257,20 @@ static void inventory_look_at_pages(struct tp_inventory *inventory)
     }
 }
 
+/* A live block within its run, and that in the area. */
+static bool inventory_record_is_sound(const struct tp_inventory *inventory, const struct tp_special *special)
+{
+    size_t from = (size_t)special->first << TP_OS_PAGE_SHIFT, size = (size_t)special->room << TP_OS_PAGE_SHIFT;
+    size_t offset = inventory_address(special->block) - inventory->special.base - from;
+    return (special->state == TP_SPECIAL_LIVE || special->state == TP_SPECIAL_HELD) &&
+           from + size <= inventory->special.used && offset <= size && special->size <= size - offset;
+}
+
 static void inventory_look_at_records(struct tp_inventory *inventory)
 {
     for (size_t i = 0; i < inventory->node_count - inventory->block_count; i++) {
         const struct tp_special *special = &inventory->records[i];
-        if (special->state != TP_SPECIAL_LIVE && special->state != TP_SPECIAL_HELD)
+        if (!inventory_record_is_sound(inventory, special))
             inventory->state[inventory->block_count + i] |= TP_BLOCK_FREE;
         else
             inventory->state[inventory->block_count + i] |= inventory_slot_state(inventory, special->slot);
@@ -316,15 +325,19 @@ static void inventory_open_mail(struct tp_inventory *inventory)
 
 /* --- making --------------------------------------------------------------------------------------------------- */
 
-static int inventory_read_chart(struct tp_inventory *inventory, uintptr_t at)
+int tp_inventory_read_chart(struct tp_image *image, uintptr_t at, struct tp_chart *chart)
 {
     static const uint32_t sizes[] = TP_CHART_SIZES;
-    struct tp_image *image = inventory->image;
-    struct tp_chart *chart = &inventory->chart;
     _Static_assert(sizeof(sizes) == sizeof(chart->sizes), "the same structures");
-    if (at == 0 || !tp_image_get(image, at, chart, sizeof(*chart)) || chart->version != TP_CHART_VERSION ||
-        memcmp(chart->sizes, sizes, sizeof(sizes)) != 0)
-        return -EPROTO;
+    bool is_one = at != 0 && tp_image_get(image, at, chart, sizeof(*chart)) && chart->version == TP_CHART_VERSION &&
+                  memcmp(chart->sizes, sizes, sizeof(sizes)) == 0;
+    return is_one ? 0 : -EPROTO;
+}
+
+static int inventory_read_charted(struct tp_inventory *inventory)
+{
+    struct tp_image *image = inventory->image;
+    const struct tp_chart *chart = &inventory->chart;
     enum tp_backing backing;
     uintptr_t segment;
     bool is_read =
@@ -370,7 +383,10 @@ static void inventory_read_threads(struct tp_inventory *inventory)
 {
     for (size_t index = 0; index < inventory->thread_count; index++) {
         const struct tp_thread *thread = tp_inventory_thread(inventory, index);
-        inventory->frozen[index] = thread != NULL && thread->state == TP_THREAD_FROZEN;
+        if (thread == NULL)
+            inventory->thread_count = index; /* there are no more */
+        else
+            inventory->frozen[index] = thread->state == TP_THREAD_FROZEN;
     }
 }
 
@@ -402,7 +418,9 @@ int tp_inventory_make(struct tp_inventory *inventory, struct tp_image *image, ui
 {
     memset(inventory, 0, sizeof(*inventory));
     inventory->image = image;
-    int error = inventory_read_chart(inventory, chart);
+    int error = tp_inventory_read_chart(image, chart, &inventory->chart);
+    if (error == 0)
+        error = inventory_read_charted(inventory);
     if (error == 0)
         error = inventory_is_sound(inventory) ? inventory_set_desk(inventory) : -EPROTO;
     if (error == 0) {

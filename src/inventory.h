@@ -94,6 +94,9 @@ struct tp_inventory_details {
     bool is_unsure; /* whether it lives */
 };
 
+/* The chart that lies at an address; 0, or -EPROTO: there is none, or one of another version. */
+int tp_inventory_read_chart(struct tp_image *image, uintptr_t at, struct tp_chart *chart);
+
 /* Make it from a chart that lies at an address.  0; -EPROTO: no chart, or of another version; -EIO; -ENOMEM. */
 int tp_inventory_make(struct tp_inventory *inventory, struct tp_image *image, uintptr_t chart);
 

@@ -212,7 +212,7 @@ static void leak_finish(struct leak_walk *walk)
 
 static int leak_mark(const struct tp_leak_look *look, struct tp_inventory *inventory, struct tp_mark *mark)
 {
-    const struct tp_roots roots = {look->words, look->word_count, look->stacks, look->stack_count};
+    const struct tp_roots roots = {look->words, look->word_count, look->stacks, look->stack_count, look->red_zone};
     int error = tp_mark_begin(mark, inventory);
     if (error == 0)
         error = tp_roots_mark(mark, &roots);
@@ -241,4 +241,19 @@ int tp_leak_find(const struct tp_leak_look *look, struct tp_leak_result *result)
     if (error == 0)
         error = leak_mark(look, &inventory, &mark);
     return error == 0 ? leak_tell(&walk) : error;
+}
+
+unsigned tp_leak_frames(struct tp_image *image, uintptr_t at, uint32_t stack, uintptr_t *frames, unsigned most)
+{
+    struct tp_chart chart;
+    struct tp_stack_record record;
+    uintptr_t depot;
+    if (stack == 0 || tp_inventory_read_chart(image, at, &chart) != 0 ||
+        !tp_image_get(image, (uintptr_t)chart.depot, &depot, sizeof(depot)) || depot == 0)
+        return 0;
+    uintptr_t place = depot + (size_t)stack * TP_STACK_ALIGNMENT;
+    if (!tp_image_get(image, place, &record, sizeof(record)) || record.count > TP_STACK_FRAMES)
+        return 0;
+    unsigned count = (unsigned)tp_min(record.count, most);
+    return tp_image_get(image, place + sizeof(record), frames, count * sizeof(frames[0])) ? count : 0;
 }

@@ -56,6 +56,7 @@ struct tp_leak_look {
     size_t word_count;
     const uintptr_t *stacks; /* stack pointers */
     size_t stack_count;
+    size_t red_zone;                   /* bytes below them that are in use */
     const uint16_t *slots;             /* 0 for those that are not looked for; NULL: all are */
     bool by_stack;                     /* else stacks make no difference */
     struct tp_leak_suspects *suspects; /* or NULL */
@@ -67,5 +68,8 @@ struct tp_leak_look {
  * memory or mappings cannot be read.
  */
 int tp_leak_find(const struct tp_leak_look *look, struct tp_leak_result *result);
+
+/* The frames of a group's stack, innermost first; their number, 0: not known.  Stacks stay where they are. */
+unsigned tp_leak_frames(struct tp_image *image, uintptr_t chart, uint32_t stack, uintptr_t *frames, unsigned most);
 
 #endif

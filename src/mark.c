@@ -214,7 +214,8 @@ void tp_mark_range(struct tp_mark *mark, uintptr_t from, uintptr_t to)
 void tp_mark_rest(struct tp_mark *mark, uintptr_t address)
 {
     struct tp_inventory_node node;
-    if (!tp_inventory_may_have(mark->inventory, address) || !tp_inventory_find(mark->inventory, address, &node))
+    if (!tp_inventory_may_have(mark->inventory, address) || !tp_inventory_find(mark->inventory, address, &node) ||
+        (mark->inventory->state[node.number] & TP_BLOCK_FREE) != 0)
         return;
     mark->inventory->state[node.number] |= TP_BLOCK_REACHED;
     mark_read_all(mark, address, node.at + node.size);

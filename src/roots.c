@@ -48,7 +48,7 @@ static uintptr_t roots_stack_begin(const struct roots_walk *walk, const struct t
 {
     for (size_t i = 0; mapping->is_stack && i < walk->roots->stack_count; i++)
         if (walk->roots->stacks[i] - mapping->from < mapping->to - mapping->from)
-            return walk->roots->stacks[i] & ~(sizeof(uintptr_t) - 1);
+            return tp_max((walk->roots->stacks[i] & ~(sizeof(uintptr_t) - 1)) - walk->roots->red_zone, mapping->from);
     return mapping->from;
 }
 

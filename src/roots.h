@@ -24,6 +24,7 @@ struct tp_roots {
     size_t word_count;
     const uintptr_t *stacks; /* stack pointers, as far as they are known */
     size_t stack_count;
+    size_t red_zone; /* bytes below them that are in use */
 };
 
 /* What is reached from all roots: marked.  0, or a negative errno: the mappings are not known. */

@@ -10,33 +10,24 @@
 /* The table is not made larger: with a full depot, some five records share an entry. */
 #define STACK_BUCKETS (UINT64_C(1) << 20)
 
-/* Records begin at multiples of this, so that 32 bits name them. */
-#define STACK_ALIGNMENT 16u
 #define STACK_STEP TP_MIB
 #define STACK_LIMIT_LEAST (STACK_BUCKETS * sizeof(uint32_t) + 2 * STACK_STEP)
 
 /* Of a limited address space the depot takes one part in so many. */
 #define STACK_SHARE 16
 
-struct stack_record {
-    uint64_t hash;
-    uint32_t next; /* record of the same entry; 0: none.  Never changes once the table leads here */
-    uint32_t count;
-    uintptr_t frames[];
-};
-
-struct stack_depot {
+struct tp_stack_depot {
     size_t size;
     size_t used;      /* only goes up */
     size_t committed; /* only goes up, in whole steps */
     uint32_t buckets[STACK_BUCKETS];
 };
 
-#define STACK_FIRST tp_round_up(sizeof(struct stack_depot), STACK_STEP)
+#define STACK_FIRST tp_round_up(sizeof(struct tp_stack_depot), STACK_STEP)
 
 size_t tp_stack_limit = TP_GIB;
 
-static struct stack_depot *stack_depot;
+struct tp_stack_depot *tp_stack_depot;
 static uint64_t stack_kept_total;
 static uint64_t stack_lost_total;
 
@@ -48,10 +39,10 @@ static size_t stack_size_wanted(void)
     return tp_min(tp_stack_limit, space / STACK_SHARE) & ~(STACK_STEP - 1);
 }
 
-static struct stack_depot *stack_reserve(size_t *size)
+static struct tp_stack_depot *stack_reserve(size_t *size)
 {
     for (*size = stack_size_wanted(); *size >= STACK_LIMIT_LEAST; *size = *size / 2 & ~(STACK_STEP - 1)) {
-        struct stack_depot *depot = tp_os_reserve(*size);
+        struct tp_stack_depot *depot = tp_os_reserve(*size);
         if (depot != NULL)
             return depot;
     }
@@ -59,11 +50,11 @@ static struct stack_depot *stack_reserve(size_t *size)
 }
 
 /* Whoever is second gives its depot back. */
-static TP_NOINLINE struct stack_depot *stack_create(void)
+static TP_NOINLINE struct tp_stack_depot *stack_create(void)
 {
     size_t size;
-    struct stack_depot *none = NULL;
-    struct stack_depot *depot = stack_reserve(&size);
+    struct tp_stack_depot *none = NULL;
+    struct tp_stack_depot *depot = stack_reserve(&size);
     if (depot == NULL)
         return NULL;
     tp_os_no_huge_pages(depot, size);
@@ -71,7 +62,7 @@ static TP_NOINLINE struct stack_depot *stack_create(void)
         depot->size = size;
         depot->used = STACK_FIRST;
         depot->committed = STACK_FIRST;
-        if (__atomic_compare_exchange_n(&stack_depot, &none, depot, false, __ATOMIC_RELEASE, __ATOMIC_ACQUIRE)) {
+        if (__atomic_compare_exchange_n(&tp_stack_depot, &none, depot, false, __ATOMIC_RELEASE, __ATOMIC_ACQUIRE)) {
             tp_metadata_count(STACK_FIRST);
             return depot;
         }
@@ -80,19 +71,19 @@ static TP_NOINLINE struct stack_depot *stack_create(void)
     return none;
 }
 
-static struct stack_depot *stack_open(void)
+static struct tp_stack_depot *stack_open(void)
 {
-    struct stack_depot *depot = __atomic_load_n(&stack_depot, __ATOMIC_ACQUIRE);
+    struct tp_stack_depot *depot = __atomic_load_n(&tp_stack_depot, __ATOMIC_ACQUIRE);
     return TP_LIKELY(depot != NULL) ? depot : stack_create();
 }
 
-static struct stack_record *stack_at(struct stack_depot *depot, uint32_t number)
+static struct tp_stack_record *stack_at(struct tp_stack_depot *depot, uint32_t number)
 {
-    return (struct stack_record *)((char *)depot + (size_t)number * STACK_ALIGNMENT);
+    return (struct tp_stack_record *)((char *)depot + (size_t)number * TP_STACK_ALIGNMENT);
 }
 
 /* To commit twice what two threads want at a time does no harm; only one of them counts it. */
-static bool stack_commit(struct stack_depot *depot, size_t end)
+static bool stack_commit(struct tp_stack_depot *depot, size_t end)
 {
     size_t committed = __atomic_load_n(&depot->committed, __ATOMIC_ACQUIRE);
     if (end <= committed)
@@ -110,15 +101,15 @@ static bool stack_commit(struct stack_depot *depot, size_t end)
 }
 
 /* Room for a record; 0: no memory. */
-static uint32_t stack_carve(struct stack_depot *depot, unsigned count)
+static uint32_t stack_carve(struct tp_stack_depot *depot, unsigned count)
 {
-    size_t size = tp_round_up(sizeof(struct stack_record) + count * sizeof(uintptr_t), STACK_ALIGNMENT);
+    size_t size = tp_round_up(sizeof(struct tp_stack_record) + count * sizeof(uintptr_t), TP_STACK_ALIGNMENT);
     size_t used = tp_peek(&depot->used);
     do {
         if (size > depot->size - used)
             return 0;
     } while (!__atomic_compare_exchange_n(&depot->used, &used, used + size, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-    return stack_commit(depot, used + size) ? (uint32_t)(used / STACK_ALIGNMENT) : 0;
+    return stack_commit(depot, used + size) ? (uint32_t)(used / TP_STACK_ALIGNMENT) : 0;
 }
 
 /* --- the table ------------------------------------------------------------------------------------------------ */
@@ -135,11 +126,11 @@ static uint64_t stack_mix(const uintptr_t *frames, unsigned count)
 }
 
 /* From `number` on until `end`, which is looked at no more; 0: not there. */
-static uint32_t stack_find(struct stack_depot *depot, uint32_t number, uint32_t end, const struct stack_record *wanted,
-                           const uintptr_t *frames)
+static uint32_t stack_find(struct tp_stack_depot *depot, uint32_t number, uint32_t end,
+                           const struct tp_stack_record *wanted, const uintptr_t *frames)
 {
     while (number != end) {
-        const struct stack_record *record = stack_at(depot, number);
+        const struct tp_stack_record *record = stack_at(depot, number);
         if (record->hash == wanted->hash && record->count == wanted->count &&
             memcmp(record->frames, frames, wanted->count * sizeof(frames[0])) == 0)
             return number;
@@ -149,13 +140,13 @@ static uint32_t stack_find(struct stack_depot *depot, uint32_t number, uint32_t 
 }
 
 /* `head` is as far as the table was searched. */
-static uint32_t stack_add(struct stack_depot *depot, uint32_t *bucket, uint32_t head, const struct stack_record *wanted,
-                          const uintptr_t *frames)
+static uint32_t stack_add(struct tp_stack_depot *depot, uint32_t *bucket, uint32_t head,
+                          const struct tp_stack_record *wanted, const uintptr_t *frames)
 {
     uint32_t number = stack_carve(depot, wanted->count);
     if (number == 0)
         return 0;
-    struct stack_record *record = stack_at(depot, number);
+    struct tp_stack_record *record = stack_at(depot, number);
     *record = *wanted;
     memcpy(record->frames, frames, wanted->count * sizeof(frames[0]));
     record->next = head;
@@ -209,9 +200,9 @@ uint32_t tp_stack_put(const uintptr_t *frames, unsigned count)
         return 0;
     count = count < TP_STACK_FRAMES ? count : TP_STACK_FRAMES;
     uint32_t number = 0;
-    struct stack_depot *depot = stack_open();
+    struct tp_stack_depot *depot = stack_open();
     if (depot != NULL) {
-        struct stack_record wanted = {.hash = stack_mix(frames, count), .count = count};
+        struct tp_stack_record wanted = {.hash = stack_mix(frames, count), .count = count};
         uint32_t *bucket = &depot->buckets[wanted.hash % STACK_BUCKETS];
         uint32_t head = __atomic_load_n(bucket, __ATOMIC_ACQUIRE);
         number = stack_find(depot, head, 0, &wanted, frames);
@@ -225,18 +216,18 @@ uint32_t tp_stack_put(const uintptr_t *frames, unsigned count)
 
 unsigned tp_stack_get(uint32_t number, const uintptr_t **frames)
 {
-    struct stack_depot *depot = __atomic_load_n(&stack_depot, __ATOMIC_ACQUIRE);
-    size_t offset = (size_t)number * STACK_ALIGNMENT;
+    struct tp_stack_depot *depot = __atomic_load_n(&tp_stack_depot, __ATOMIC_ACQUIRE);
+    size_t offset = (size_t)number * TP_STACK_ALIGNMENT;
     if (depot == NULL || offset < STACK_FIRST || offset >= tp_peek(&depot->used))
         return 0;
-    const struct stack_record *record = stack_at(depot, number);
+    const struct tp_stack_record *record = stack_at(depot, number);
     *frames = record->frames;
     return record->count;
 }
 
 struct tp_stack_totals tp_stack_totals(void)
 {
-    struct stack_depot *depot = __atomic_load_n(&stack_depot, __ATOMIC_ACQUIRE);
+    struct tp_stack_depot *depot = __atomic_load_n(&tp_stack_depot, __ATOMIC_ACQUIRE);
     return (struct tp_stack_totals){
         .kept_total = tp_peek(&stack_kept_total),
         .lost_total = tp_peek(&stack_lost_total),

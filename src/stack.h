@@ -17,6 +17,19 @@
 
 #define TP_STACK_FRAMES 64
 
+/* Records begin at multiples of this, so that 32 bits name them. */
+#define TP_STACK_ALIGNMENT 16u
+
+struct tp_stack_record {
+    uint64_t hash;
+    uint32_t next; /* record of the same entry; 0: none.  Never changes once the table leads here */
+    uint32_t count;
+    uintptr_t frames[];
+};
+
+/* NULL before the first stack. */
+extern TP_HIDDEN struct tp_stack_depot *tp_stack_depot;
+
 /* Address space of the depot, at most; a change after the first stack was put comes too late. */
 extern TP_HIDDEN size_t tp_stack_limit;
 

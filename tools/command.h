@@ -7,6 +7,7 @@
 int command_run(int argc, char **argv);
 int command_env(int argc, char **argv);
 int command_set(int argc, char **argv);
+int command_leaks(int argc, char **argv);
 int command_top(int argc, char **argv);
 int command_gflags(int argc, char **argv);
 int command_poolmon(int argc, char **argv);

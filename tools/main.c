@@ -17,6 +17,7 @@ struct command {
 static const struct command main_commands[] = {
     {"run", "run a program with every block of its memory tagged and counted", command_run},
     {"env", "print the variables that do the same for a service or container", command_env},
+    {"leaks", "tell which blocks of a program that runs are lost", command_leaks},
     {"set", "switch the verifier in programs that run", command_set},
     {"top", "show which tag holds how much memory, live", command_top},
 };

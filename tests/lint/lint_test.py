@@ -30,7 +30,7 @@ UPWARD = {
 }
 
 # What tools know of the engine.
-TOOLS_MAY_INCLUDE = {"census.h"}
+TOOLS_MAY_INCLUDE = {"census.h", "image.h", "leak.h"}
 
 MAX_FILE_LINES = 800
 MAX_FUNCTION_LINES = 60

@@ -197,6 +197,9 @@ says 2 'no number of seconds' "$tagpool" top -d nan
 says 2 'no number of snapshots' "$tagpool" top -n 0
 says 2 'not known' "$tagpool" top --sort=q
 says 2 'takes no argument' "$tagpool" top 1234
+says 2 'no process was named' "$tagpool" leaks
+says 2 'no process ID' "$tagpool" leaks -p sleep
+says 2 'takes no argument' "$tagpool" leaks -p 1 2
 says 2 'no option of poolmon' "$poolmon" /tmp
 says 2 'no option of poolmon' "$poolmon" 5
 says 2 'needs a tag' "$poolmon" /i

@@ -4,6 +4,7 @@
 #include "preload.h"
 
 #include "census.h"
+#include "harden.h"
 #include "span.h"
 
 #include <errno.h>
@@ -105,8 +106,10 @@ EXPORT int malloc_trim(size_t pad)
 {
     (void)pad;
     struct tp_thread *thread = tp_thread_self();
-    if (thread != NULL)
+    if (thread != NULL) {
+        tp_harden_flush(thread);
         tp_heap_trim(thread);
+    }
     return tp_span_trim() > 0;
 }
 

@@ -14,6 +14,11 @@
 
 /* --- allocate ------------------------------------------------------------------------------------------------- */
 
+static uint64_t preload_key(uintptr_t pc)
+{
+    return tp_site_by_address ? tp_site_key(TP_KEY_SITE, pc) : tp_site_key(TP_KEY_CALL, tp_site_call_value(pc));
+}
+
 /* By calling address the fast path knows nobody: its key is the OS page of the call. */
 static void *preload_alloc_by_address(size_t size, size_t alignment, uintptr_t pc)
 {
@@ -22,11 +27,11 @@ static void *preload_alloc_by_address(size_t size, size_t alignment, uintptr_t p
     return tp_alloc_fast(tp_site_key(TP_KEY_SITE, pc), TP_TABLE_PACKED, size);
 }
 
-static void *preload_alloc_known(size_t size, size_t alignment, uintptr_t pc)
+static void *preload_alloc_known(size_t size, size_t alignment, uintptr_t pc, enum tagpool_report_face face)
 {
     if (alignment > PRELOAD_ALIGNMENT)
         return NULL;
-    return tp_alloc_known(tp_site_key(TP_KEY_CALL, tp_site_call_value(pc)), size);
+    return tp_alloc_known(tp_site_key(TP_KEY_CALL, tp_site_call_value(pc)), size, face);
 }
 
 /* For the verifier. */
@@ -35,16 +40,23 @@ static void *preload_alloc_checked(size_t size, size_t alignment, const struct t
 {
     if (TP_LIKELY(tp_peek(&tp_tag_rules_on) == 0) || alignment > PRELOAD_ALIGNMENT)
         return NULL;
-    uint64_t key = tp_site_by_address ? tp_site_key(TP_KEY_SITE, call->pc)
-                                      : tp_site_key(TP_KEY_CALL, tp_site_call_value(call->pc));
-    return tp_shortcut_alloc(key, size, face, call);
+    return tp_shortcut_alloc(preload_key(call->pc), size, face, call);
 }
 
-TP_NOINLINE void *preload_alloc_slow(size_t size, size_t alignment, struct tp_call call, enum tagpool_report_face face)
+/* Where blocks are hardened this is what the fast path is elsewhere. */
+static void *preload_alloc_sealed(size_t size, size_t alignment, uintptr_t pc, enum tagpool_report_face face)
+{
+    if (alignment > PRELOAD_ALIGNMENT)
+        return NULL;
+    return tp_alloc_sealed(preload_key(pc), size, face);
+}
+
+static TP_NOINLINE void *preload_alloc_unknown(size_t size, size_t alignment, struct tp_call call,
+                                               enum tagpool_report_face face)
 {
     void *block = preload_alloc_checked(size, alignment, &call, face);
     if (block == NULL)
-        block = preload_alloc_known(size, alignment, call.pc);
+        block = preload_alloc_known(size, alignment, call.pc, face);
     if (block == NULL)
         block = preload_alloc_by_address(size, alignment, call.pc);
     if (TP_LIKELY(block != NULL))
@@ -55,11 +67,28 @@ TP_NOINLINE void *preload_alloc_slow(size_t size, size_t alignment, struct tp_ca
     return tp_alloc_requested(thread, &request);
 }
 
+static TP_NOINLINE void *preload_alloc_where_hardened(size_t size, size_t alignment, struct tp_call call,
+                                                      enum tagpool_report_face face)
+{
+    void *block = preload_alloc_sealed(size, alignment, call.pc, face);
+    return TP_LIKELY(block != NULL) ? block : preload_alloc_unknown(size, alignment, call, face);
+}
+
+TP_NOINLINE void *preload_alloc_slow(size_t size, size_t alignment, struct tp_call call, enum tagpool_report_face face)
+{
+    return TP_UNLIKELY(tp_seal_is_on()) ? preload_alloc_where_hardened(size, alignment, call, face)
+                                        : preload_alloc_unknown(size, alignment, call, face);
+}
+
 static TP_NOINLINE void *preload_calloc_slow(size_t size, struct tp_call call)
 {
-    void *block = preload_alloc_known(size, PRELOAD_ALIGNMENT, call.pc);
+    void *block = NULL;
+    if (TP_UNLIKELY(tp_seal_is_on()))
+        block = preload_alloc_sealed(size, PRELOAD_ALIGNMENT, call.pc, TAGPOOL_REPORT_MALLOC);
+    if (block == NULL)
+        block = preload_alloc_known(size, PRELOAD_ALIGNMENT, call.pc, TAGPOOL_REPORT_MALLOC);
     if (TP_LIKELY(block != NULL))
-        return memset(block, 0, size);
+        return tp_alloc_clear(block, size);
     struct tp_thread *thread = tp_thread_self();
     const struct tp_alloc_request request = {.slot = tp_site_slot_of_call(thread, &call),
                                              .flags = TP_ALLOC_ZERO,

@@ -2,6 +2,7 @@
 #include "account.h"
 #include "budget.h"
 #include "fork.h"
+#include "harden.h"
 #include "large.h"
 #include "lock.h"
 #include "mail.h"
@@ -43,6 +44,12 @@ static void *alloc_class_block(struct tp_thread *thread, uint32_t slot, unsigned
 {
     void *block = TP_LIKELY(thread != NULL) ? alloc_from_heap(thread, slot, class, account) : NULL;
     return TP_LIKELY(block != NULL) ? block : alloc_from_orphans(slot, class, account);
+}
+
+/* What a request takes of a block: hardened ones have something behind their contents. */
+static size_t alloc_room(const struct tp_alloc_request *request)
+{
+    return request->size + tp_seal_bytes();
 }
 
 /* A request on its way: what is taken for it, maybe under a lock. */
@@ -100,6 +107,37 @@ static void *alloc_step_take_checked(struct alloc_step *step)
     return block;
 }
 
+/* --- hardened blocks ------------------------------------------------------------------------------------------ */
+
+/* Blocks of no bytes are guards all over. */
+static void alloc_plan_zero_bytes(struct tp_verify_plan *plan)
+{
+    if (plan->treatment == TP_TREAT_PLAIN)
+        plan->treatment = TP_TREAT_SPECIAL;
+}
+
+static void *alloc_step_seal(const struct alloc_step *step, char *block)
+{
+    const struct tp_alloc_request *request = step->request;
+    if (block != NULL && tp_seal_is_on())
+        tp_seal_close(block, tp_tag_classes(request->slot)->size[step->class], request->size, request->face);
+    return block;
+}
+
+static void *alloc_step_seal_large(const struct alloc_step *step, char *block)
+{
+    if (block != NULL && tp_seal_is_on() && step->is_huge == NULL)
+        tp_harden_make_large(&tp_space.pages[tp_unit_of(block)], step->request->size, step->request->face);
+    return block;
+}
+
+/* --- one step ------------------------------------------------------------------------------------------------- */
+
+static size_t alloc_step_room(const struct alloc_step *step)
+{
+    return step->is_huge == NULL ? alloc_room(step->request) : step->request->size;
+}
+
 static void *alloc_step_take(void *argument)
 {
     struct alloc_step *step = argument;
@@ -107,10 +145,20 @@ static void *alloc_step_take(void *argument)
     if (TP_UNLIKELY(step->plan.treatment != TP_TREAT_PLAIN))
         return alloc_step_take_checked(step);
     if (step->class != TP_CLASS_LIMIT)
-        return alloc_class_block(step->thread, request->slot, step->class, request->account);
-    const struct tp_large_request large = {request->slot, request->account, request->size, request->alignment,
+        return alloc_step_seal(step, alloc_class_block(step->thread, request->slot, step->class, request->account));
+    const struct tp_large_request large = {request->slot, request->account, alloc_step_room(step), request->alignment,
                                            step->is_huge};
-    return tp_large_alloc(&large, &step->is_new);
+    return alloc_step_seal_large(step, tp_large_alloc(&large, &step->is_new));
+}
+
+/* Where memory is scarce, what is kept from use is given up. */
+static void *alloc_step_take_hard(struct alloc_step *step)
+{
+    void *block = alloc_step_take(step);
+    if (TP_LIKELY(block != NULL) || !tp_seal_is_on() || step->thread == NULL)
+        return block;
+    tp_harden_flush(step->thread);
+    return alloc_step_take(step);
 }
 
 /* Block bytes, before there is a block. */
@@ -119,7 +167,7 @@ static size_t alloc_step_bytes(const struct alloc_step *step)
     const struct tp_alloc_request *request = step->request;
     if (TP_UNLIKELY(step->plan.treatment != TP_TREAT_PLAIN))
         return tp_checked_bytes(request->size);
-    return step->class == TP_CLASS_LIMIT ? tp_large_bytes(request->size)
+    return step->class == TP_CLASS_LIMIT ? tp_large_bytes(alloc_step_room(step))
                                          : tp_tag_classes(request->slot)->size[step->class];
 }
 
@@ -129,7 +177,7 @@ static void *alloc_step_run(struct alloc_step *step)
     const struct tp_alloc_request *request = step->request;
     void *block = NULL;
     if (TP_LIKELY(!tp_limit_must_ask(request->slot, request->priority)))
-        block = alloc_step_take(step);
+        block = alloc_step_take_hard(step);
     if (block == NULL && tp_limit_exists(request->slot)) {
         step->is_refused = false; /* what a limit refuses is refused altogether */
         block = tp_limit_take(request->slot, alloc_step_bytes(step), request->priority, alloc_step_take, step);
@@ -149,7 +197,9 @@ static struct tp_verify_plan alloc_plan(const struct tp_alloc_request *request)
 static struct alloc_step alloc_step_begin(struct tp_thread *thread, const struct tp_alloc_request *request,
                                           struct tp_verify_plan plan)
 {
-    unsigned class = alloc_class(request->slot, request->size, request->alignment);
+    unsigned class = alloc_class(request->slot, alloc_room(request), request->alignment);
+    if (TP_UNLIKELY(tp_seal_is_on()) && request->size == 0)
+        alloc_plan_zero_bytes(&plan);
     return (struct alloc_step){.thread = thread, .request = request, .class = class, .plan = plan};
 }
 
@@ -194,7 +244,7 @@ static void *alloc_step_finish(const struct alloc_step *step, void *block)
 {
     alloc_step_note_end(step, block);
     if (block != NULL && (step->request->flags & TP_ALLOC_ZERO) != 0 && !step->is_new)
-        memset(block, 0, alloc_step_bytes(step));
+        memset(block, 0, tp_seal_is_on() ? step->request->size : alloc_step_bytes(step));
     return block;
 }
 
@@ -231,14 +281,35 @@ void *tp_alloc_huge(uint32_t slot, size_t size, bool *is_huge)
     return alloc_step_run(&step);
 }
 
-void *tp_alloc_known(uint64_t key, size_t size)
+static void *alloc_known_sealed(struct tp_heap *heap, size_t size, enum tagpool_report_face face)
+{
+    const struct tp_class_table *table = tp_tag_classes(heap->slot);
+    unsigned class = tp_class_of(table, size + TP_SEAL_BYTES);
+    void *block = size != 0 ? tp_heap_alloc_warm(heap, class) : NULL;
+    if (block != NULL)
+        tp_seal_close(block, table->size[class], size, face);
+    return block;
+}
+
+void *tp_alloc_known(uint64_t key, size_t size, enum tagpool_report_face face)
 {
     uint32_t slot;
     struct tp_site_entry *entry = tp_site_find(tp_gate_self, key);
-    if (entry == NULL || size > TP_CLASS_MAX_SIZE || tp_heap_is_cold(entry->heap, &slot) || entry->heap->armed)
+    if (entry == NULL || size > TP_CLASS_MAX_SIZE - tp_seal_bytes() || tp_heap_is_cold(entry->heap, &slot) ||
+        entry->heap->armed)
         return NULL;
     tp_fork_note_slow_call();
+    if (TP_UNLIKELY(tp_seal_is_on()))
+        return alloc_known_sealed(entry->heap, size, face);
     return tp_heap_alloc_warm(entry->heap, tp_class_of(tp_tag_classes(entry->heap->slot), size));
+}
+
+void *tp_alloc_sealed_long(struct tp_page *page, size_t size, enum tagpool_report_face face)
+{
+    char *block = tp_heap_pop_sealed(page);
+    tp_page_count_alloc(page);
+    tp_seal_close(block, page->block_size, size, face);
+    return block;
 }
 
 /* --- look up -------------------------------------------------------------------------------------------------- */
@@ -264,7 +335,7 @@ static struct tp_page *block_page_or_stop(const void *p)
 
 static void block_info_large(struct tp_block_info *info)
 {
-    info->size = info->page->large_size;
+    info->size = info->page->large_asked;
     info->account = info->page->account;
 }
 
@@ -284,6 +355,8 @@ static struct tp_block_info block_info(struct tp_page *page, uint32_t index)
         block_info_large(&info);
     else if (tp_page_is_mixed(page))
         block_info_side(&info, tp_side_peek(page, index));
+    if (tp_page_is_sealed(page) && page->state != TP_UNIT_LARGE)
+        info.size = tp_harden_size(page, tp_page_block(page, index));
     return info;
 }
 
@@ -293,6 +366,8 @@ static struct tp_block_info block_info_live(struct tp_page *page, uint32_t index
     struct tp_block_info info = block_info(page, index);
     if (TP_UNLIKELY(info.slot == TAGPOOL_SEGMENT_NO_SLOT))
         tp_side_take(page, index, block);
+    if (TP_UNLIKELY(info.size == SIZE_MAX))
+        tp_harden_stop_unsealed(page, block);
     return info;
 }
 
@@ -328,7 +403,23 @@ bool tp_block_find(const void *block, struct tp_block_info *info)
     if (page->state == TP_UNIT_LARGE ? block != page->start : !tp_page_find(page, block, &index))
         return false;
     *info = block_info(page, index);
-    return info->slot != TAGPOOL_SEGMENT_NO_SLOT;
+    return info->slot != TAGPOOL_SEGMENT_NO_SLOT && info->size != SIZE_MAX;
+}
+
+static bool block_resize_sealed(void *block, struct tp_page *page, size_t size)
+{
+    size_t room = size + TP_SEAL_BYTES;
+    if (page->state == TP_UNIT_LARGE) {
+        tp_harden_check_large(page);
+        if (room <= TP_CLASS_MAX_SIZE || !tp_large_resize(page, room))
+            return false;
+        tp_harden_resize_large(page, size);
+        return true;
+    }
+    if (room > page->block_size || (room < page->block_size / 2 && page->block_size > 64))
+        return false;
+    tp_harden_resize(page, block, size);
+    return true;
 }
 
 /* Checked blocks stay where they are only where nothing of them changes: so that what was left behind is noticed. */
@@ -338,6 +429,8 @@ bool tp_block_resize(void *block, const struct tp_block_info *info, size_t size)
         return size == info->size;
     if (TP_UNLIKELY(info->page->watched))
         return tp_watch_resize(info->page, info->index, block, size);
+    if (TP_UNLIKELY(tp_seal_is_on()))
+        return size <= TP_LARGE_MAX && block_resize_sealed(block, info->page, size);
     if (info->page->state == TP_UNIT_LARGE)
         return size > TP_CLASS_MAX_SIZE && tp_large_resize(info->page, size);
     return size <= info->size && (size >= info->size / 2 || info->size <= 64);
@@ -345,10 +438,11 @@ bool tp_block_resize(void *block, const struct tp_block_info *info, size_t size)
 
 /* --- move ----------------------------------------------------------------------------------------------------- */
 
-/* What an account is charged for a block. */
-static size_t block_charge(const struct tp_block_info *info)
+size_t tp_block_bytes(const struct tp_block_info *info)
 {
-    return info->page == NULL || info->page->watched ? tp_checked_bytes(info->size) : info->size;
+    if (info->page == NULL || info->page->watched)
+        return tp_checked_bytes(info->size);
+    return info->page->state == TP_UNIT_LARGE ? info->page->large_size : info->page->block_size;
 }
 
 /* Nobody is charged for the block any more: its account pays for another one. */
@@ -368,7 +462,7 @@ static void block_forget_account(const void *block, const struct tp_block_info *
  */
 static void *block_step_replace(struct alloc_step *step, const void *old, const struct tp_block_info *info)
 {
-    size_t bytes = alloc_step_bytes(step), before = block_charge(info);
+    size_t bytes = alloc_step_bytes(step), before = tp_block_bytes(info);
     unsigned region = tp_tags[info->slot].region;
     if (bytes > before && !tp_quota_charge_more(info->account, region, bytes - before)) {
         errno = EDQUOT;
@@ -506,6 +600,34 @@ static void free_foreign(struct tp_thread *thread, struct tp_page *page, void *p
         tp_mail_send(thread, page, p);
 }
 
+/* --- free: hardened blocks ------------------------------------------------------------------------------------ */
+
+static void free_count_hardened(struct tp_thread *thread, struct tp_page *page, const void *p)
+{
+    if (tp_page_is_mixed(page)) {
+        free_mixed(thread, page, tp_page_index(page, p), p);
+    } else if (thread != NULL && tp_peek(&page->owner) == thread->id) {
+        bool near = tp_limit_free_begin(page->slot);
+        tp_page_count_free(page);
+        tp_limit_free_end(near, page->slot, page->block_size);
+    } else {
+        free_count(thread, page->slot, page->block_size);
+    }
+}
+
+static void free_hardened(struct tp_thread *thread, struct tp_page *page, void *p, const struct tp_checked_free *how)
+{
+    if (page->state == TP_UNIT_LARGE) {
+        tp_harden_free_large(thread, page, p, how);
+        return;
+    }
+    tp_harden_end(page, p, how);
+    free_count_hardened(thread, page, p);
+    tp_harden_detain(thread, page, p);
+}
+
+/* --- free: any ------------------------------------------------------------------------------------------------ */
+
 static TP_NOINLINE void free_checked(struct tp_thread *thread, void *p, const struct tp_checked_free *how)
 {
     if (tp_special_owns(p))
@@ -521,6 +643,8 @@ static void free_block(void *p, const struct tp_checked_free *how)
     struct tp_page *page = TP_LIKELY(!tp_special_owns(p)) ? block_page_or_stop(p) : NULL;
     if (TP_UNLIKELY(page == NULL || page->watched)) {
         free_checked(thread, p, how);
+    } else if (TP_UNLIKELY(tp_seal_is_on())) {
+        free_hardened(thread, page, p, how);
     } else if (page->state == TP_UNIT_LARGE)
         tp_large_free(page, p);
     else if (thread != NULL && tp_peek(&page->owner) == thread->id)
@@ -529,11 +653,56 @@ static void free_block(void *p, const struct tp_checked_free *how)
         free_foreign(thread, page, p);
 }
 
-void tp_free_called(void *block, enum tagpool_report_face face, size_t size, struct tp_call call)
+static TP_NOINLINE void free_any(void *p, enum tagpool_report_face face, size_t size, struct tp_call call)
 {
     const struct tp_checked_free how = {face, &call, size};
-    if (block != NULL && !(TP_UNLIKELY(tp_peek(&tp_tag_rules_on) != 0) && tp_shortcut_free(block, &how)))
-        free_block(block, &how);
+    if (p != NULL && !(TP_UNLIKELY(tp_peek(&tp_tag_rules_on) != 0) && tp_shortcut_free(p, &how)))
+        free_block(p, &how);
+}
+
+/* A longer one; longer than an OS page: not here. */
+static TP_NOINLINE bool free_long(const struct tp_gate *gate, struct tp_page *page, char *p,
+                                  const struct tp_checked_free *how)
+{
+    size_t block_size = page->block_size;
+    struct tp_seal seal;
+    if (block_size > TP_OS_PAGE || !tp_seal_read(p, block_size, &seal) || seal.face != how->face ||
+        (how->size != TP_SIZE_UNTOLD && how->size != block_size - seal.slop) ||
+        !tp_seal_is_whole(p, block_size, seal.slop))
+        return false;
+    tp_seal_wipe(p, block_size, seal.slop);
+    tp_page_count_free(page);
+    tp_harden_swap_short(gate, p);
+    return true;
+}
+
+/* The short way to the end of most hardened blocks calls nothing. */
+TP_INLINE bool free_short(char *p, enum tagpool_report_face face, size_t size)
+{
+    const struct tp_gate *gate = tp_gate_self;
+    size_t unit = tp_unit_of(p);
+    if (TP_UNLIKELY(unit >= tp_space.unit_count))
+        return false;
+    uint64_t back = tp_harden_back(gate, unit);
+    if (TP_UNLIKELY(back > TP_OWNER_BACK_MASK || gate->ring == NULL))
+        return false;
+    struct tp_page *page = &tp_space.pages[unit - back];
+    if (TP_UNLIKELY(!tp_harden_is_near(page, p)))
+        return false;
+    if (TP_UNLIKELY(page->block_size > TP_SEAL_SHORT))
+        return free_long(gate, page, p, &(struct tp_checked_free){.face = face, .size = size});
+    if (TP_UNLIKELY(!tp_harden_is_sound(page, p, face, size)))
+        return false;
+    tp_seal_wipe_short(p, page->block_size);
+    tp_page_count_free(page);
+    tp_harden_swap_short(gate, p);
+    return true;
+}
+
+void tp_free_called(void *block, enum tagpool_report_face face, size_t size, struct tp_call call)
+{
+    if (TP_LIKELY(!tp_seal_is_on()) || TP_UNLIKELY(!free_short(block, face, size)))
+        free_any(block, face, size, call);
 }
 
 void tp_free_slow(void *block)

@@ -43,7 +43,38 @@ void *tp_alloc(struct tp_thread *thread, uint32_t slot, size_t size, size_t alig
  * A block for a caller whom the gate's table knows, after the fast path found none on the current page: the slow path
  * less the questions that are answered.  NULL: ask them (tp_alloc).
  */
-void *tp_alloc_known(uint64_t key, size_t size);
+void *tp_alloc_known(uint64_t key, size_t size, enum tagpool_report_face face);
+
+/* A hardened block of a page that has one. */
+void *tp_alloc_sealed_long(struct tp_page *page, size_t size, enum tagpool_report_face face)
+    __attribute__((returns_nonnull));
+
+/* Requests whose packed class follows from their size. */
+#define TP_ALLOC_SHORT (TP_SEAL_SHORT - TP_SEAL_BYTES)
+
+/* As tp_alloc_fast, of the packed table, where blocks are hardened. */
+TP_INLINE void *tp_alloc_sealed(uint64_t key, size_t size, enum tagpool_report_face face)
+{
+    struct tp_site_entry *entry = tp_site_find(tp_gate_self, key);
+    if (TP_UNLIKELY(entry == NULL || size - 1 >= TP_CLASS_MAX_SIZE - TP_SEAL_BYTES))
+        return NULL;
+    struct tp_page *page = entry->heap->page[tp_class_of(&tp_class_tables[TP_TABLE_PACKED], size + TP_SEAL_BYTES)];
+    if (TP_UNLIKELY(page->sealed == NULL))
+        return NULL;
+    if (TP_UNLIKELY(size > TP_ALLOC_SHORT))
+        return tp_alloc_sealed_long(page, size, face);
+    size_t block_size = tp_round_up(size + TP_SEAL_BYTES, 16);
+    char *block = tp_heap_pop_short(page, block_size);
+    tp_page_count_alloc(page);
+    tp_seal_close_short(block, block_size, size, face);
+    return block;
+}
+
+/* The first `size` bytes of a new block are zero; hardened ones are, as far as they are looked at. */
+TP_INLINE void *tp_alloc_clear(void *block, size_t size)
+{
+    return tp_seal_is_on() && size <= TP_SEAL_LOOKED ? block : memset(block, 0, size);
+}
 
 /*
  * As tp_alloc, for a nonpaged slot: whole OS pages, at a multiple of a huge page.  Their memory is that of huge pages
@@ -63,12 +94,15 @@ void tp_free_slow(void *block);
 /* What there is to know of a live block, never NULL; stops where no block is, as far as its place tells. */
 struct tp_block_info {
     struct tp_page *page; /* NULL: in special pool */
-    size_t size;          /* of checked blocks, as requested */
+    size_t size;          /* of checked and hardened blocks, as requested */
     uint32_t slot;
     uint32_t index;   /* within a page of blocks */
     uint32_t account; /* quota account it is charged to, or TP_ACCOUNT_NONE */
 };
 struct tp_block_info tp_block_look_up(const void *block);
+
+/* Bytes that the block counts for. */
+size_t tp_block_bytes(const struct tp_block_info *info);
 
 /* As tp_block_look_up, and false where the other stops. */
 bool tp_block_find(const void *block, struct tp_block_info *info);

@@ -1,4 +1,5 @@
 #include "blame.h"
+#include "harden.h"
 #include "side.h"
 
 static void blame_special(struct tp_blame *blame, const struct tp_special *special)
@@ -44,6 +45,17 @@ static void blame_mixed(struct tp_blame *blame, const struct tp_page *page, uint
         blame_watched(blame, page, index);
 }
 
+static void blame_hardened(struct tp_blame *blame, const struct tp_page *page, uint32_t index)
+{
+    struct tp_seal seal;
+    if (tp_seal_read(blame->block, page->block_size, &seal)) {
+        blame->size = page->block_size - seal.slop;
+        blame->face = (uint8_t)seal.face;
+    } else if (tp_harden_is_freed(page, index, blame->block)) {
+        blame->state = TAGPOOL_REPORT_FREED;
+    }
+}
+
 static bool blame_page_block(struct tp_blame *blame, const struct tp_page *page, const void *address)
 {
     uint32_t index = tp_page_index_near(page, address);
@@ -53,6 +65,8 @@ static bool blame_page_block(struct tp_blame *blame, const struct tp_page *page,
     blame->size = page->block_size;
     if (tp_page_is_mixed(page))
         blame_mixed(blame, page, index);
+    if (tp_page_is_sealed(page))
+        blame_hardened(blame, page, index);
     return true;
 }
 
@@ -66,7 +80,7 @@ static bool blame_in_pool(struct tp_blame *blame, const void *address)
         return false;
     *blame = (struct tp_blame){
         .block = page->start,
-        .size = page->large_size,
+        .size = page->large_asked,
         .slot = page->slot,
         .keeper = TAGPOOL_REPORT_ORDINARY,
         .state = TAGPOOL_REPORT_LIVE,

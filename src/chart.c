@@ -10,4 +10,5 @@ const struct tp_chart tp_chart = {
     .lookasides = &tp_store_lists,
     .segment = &tp_segment,
     .depot = &tp_stack_depot,
+    .seal = &tp_seal_secrets,
 };

@@ -7,6 +7,7 @@
 #ifndef TP_CHART_H
 #define TP_CHART_H
 
+#include "harden.h"
 #include "magazine.h"
 #include "mail.h"
 #include "segment.h"
@@ -15,11 +16,11 @@
 #include "stack.h"
 
 /* Changes with each change of a structure's meaning that leaves its size alone. */
-#define TP_CHART_VERSION 1u
+#define TP_CHART_VERSION 2u
 
 struct tp_chart {
     uint32_t version;
-    uint32_t sizes[10];
+    uint32_t sizes[12];
     const struct tp_space *space;
     const struct tp_area *areas;
     const enum tp_backing *backing;
@@ -27,6 +28,7 @@ struct tp_chart {
     struct tp_lookaside *const *lookasides;
     struct tagpool_segment_header *const *segment;
     struct tp_stack_depot *const *depot;
+    const struct tp_seal_secrets *seal;
 };
 
 #define TP_CHART_SIZES                                                                                                 \
@@ -34,7 +36,7 @@ struct tp_chart {
         sizeof(struct tp_space), sizeof(struct tp_area) * TP_AREA_COUNT, sizeof(struct tp_page),                       \
             sizeof(struct tp_watch), sizeof(struct tp_special_area), sizeof(struct tp_special),                        \
             offsetof(struct tp_thread, slots), sizeof(struct tp_lookaside), sizeof(struct tp_magazine),                \
-            sizeof(struct tp_stack_record)                                                                             \
+            sizeof(struct tp_stack_record), sizeof(struct tp_seal_secrets), sizeof(struct tp_harden_ring)              \
     }
 
 /* This process's. */

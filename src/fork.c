@@ -1,5 +1,6 @@
 #include "fork.h"
 #include "account.h"
+#include "harden.h"
 #include "heap.h"
 #include "limit.h"
 #include "lock.h"
@@ -27,6 +28,7 @@ static void fork_prepare(void)
 {
     struct tp_thread *self = tp_thread_self();
     if (self != NULL) {
+        tp_harden_flush(self);
         tp_mail_flush(self);
         tp_mail_collect(self);
     }

@@ -165,7 +165,7 @@ static void full_remove(struct tp_heap *heap, struct tp_page *page)
 static uint64_t heap_owner_word(const struct tp_heap *heap)
 {
     bool ask = heap_is_mixed(heap) || heap->armed || heap->thread == tp_thread_orphans;
-    return ask ? TP_OWNER_ASK : heap->thread->id;
+    return ask ? TP_OWNER_ASK : heap->thread->id | (tp_seal_is_on() ? TP_OWNER_SEALED : 0);
 }
 
 static void heap_close_page(struct tp_heap *heap, struct tp_page *page)
@@ -282,6 +282,7 @@ static void heap_trim_page(struct tp_heap *heap, struct tp_page *page)
 static void heap_fill_page(struct tp_heap *heap, struct tp_page *page, unsigned class)
 {
     page->free = NULL;
+    page->sealed = NULL;
     page->carved = 0;
     page->used = 0;
     page->charged = 0;
@@ -335,6 +336,7 @@ static void heap_retire_page(struct tp_page *page)
     tp_side_free(page);
     page->watched = 0;
     page->free = NULL;
+    page->sealed = NULL;
     heap_shrink_bounds(page, (size_t)page->carved * page->block_size, carved);
     heap_touched(-(int64_t)carved);
     for (uint32_t i = 0; i < page->units; i++)
@@ -370,10 +372,10 @@ static struct tp_page *heap_search(struct tp_heap *heap, unsigned class)
         struct tp_page *page = heap->page[class];
         if (page == &tp_page_none)
             return NULL;
-        if (page->free != NULL)
+        if (tp_page_has_block(page))
             return page;
         struct tp_page *next = page->next;
-        if (page->carved < page->capacity && next != NULL && next->free != NULL) {
+        if (page->carved < page->capacity && next != NULL && tp_page_has_block(next)) {
             /* Blocks that came back are used before new memory is touched. */
             queue_remove(heap, page);
             queue_append(heap, page);
@@ -452,13 +454,38 @@ static struct tp_page *heap_refill(struct tp_heap *heap, unsigned class)
     return page;
 }
 
+/* A link that was right is zero by now. */
+void tp_heap_stop_modified(const struct tp_page *page, const char *block)
+{
+    const char *end = block + page->block_size, *changed = tp_seal_find_nonzero(block, end);
+    uint32_t slot = tp_page_is_mixed(page) ? tp_side_last_slot(page, tp_page_index(page, block)) : page->slot;
+    changed = changed == end ? block : changed;
+    tp_stop(TP_FREED_POOL_MODIFIED, (uintptr_t)changed, 1, 0, changed, tp_tags[slot % TP_SLOT_COUNT].tag);
+}
+
+void *tp_heap_pop_sealed(struct tp_page *page)
+{
+    if (page->sealed == NULL)
+        return NULL;
+    char *block = tp_heap_unlink(page);
+    if (TP_UNLIKELY(!tp_seal_is_blank(block, page->block_size)))
+        tp_heap_stop_modified(page, block);
+    return block;
+}
+
+/* A block of its free list; NULL: there is none. */
+static void *heap_take_block(struct tp_page *page)
+{
+    return tp_page_is_sealed(page) ? tp_heap_pop_sealed(page) : tp_page_pop(page);
+}
+
 static void *heap_pop(struct tp_heap *heap, unsigned class, struct tp_page **from)
 {
     struct tp_page *page = heap->page[class];
-    void *block = tp_page_pop(page);
+    void *block = heap_take_block(page);
     if (block == NULL) {
         page = heap_refill(heap, class);
-        block = page != NULL ? tp_page_pop(page) : NULL;
+        block = page != NULL ? heap_take_block(page) : NULL;
     }
     *from = page;
     if (TP_CHECKED && block != NULL)

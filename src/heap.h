@@ -10,7 +10,8 @@
  * E2  A page without either is full: on the heap's list of full pages, and the first free of its blocks tells
  *     tp_heap_woken.
  * E3  A full page that gets a block back goes to the end of its queue: it fills up before its turn comes.
- * E4  The owner words of a heap's pages are the thread's id, unless it is mixed, armed, or the orphans'.
+ * E4  The owner words of a heap's pages are the thread's id, unless it is mixed, armed, or the orphans'; with a mark
+ *     where blocks are hardened.
  */
 #ifndef TP_HEAP_H
 #define TP_HEAP_H
@@ -46,6 +47,35 @@ void *tp_heap_alloc(struct tp_thread *thread, uint32_t slot, unsigned class);
 
 /* The same of a heap that is there. */
 void *tp_heap_alloc_warm(struct tp_heap *heap, unsigned class);
+
+/* A free block was written to. */
+void tp_heap_stop_modified(const struct tp_page *page, const char *block) __attribute__((noreturn, cold));
+
+/* The first block of a page's list of hardened ones, which is not empty: its link was looked at, and is zero. */
+TP_INLINE char *tp_heap_unlink(struct tp_page *page)
+{
+    char *block = (char *)page->sealed;
+    void *next;
+    if (TP_UNLIKELY(!tp_seal_next(block, &next)))
+        tp_heap_stop_modified(page, block);
+    page->sealed = next;
+    page->used++;
+    tp_prefetch_for_write(next);
+    memset(block, 0, 16);
+    return block;
+}
+
+/* As tp_page_pop, of hardened blocks: looked at first, so that the block reads as zero. */
+void *tp_heap_pop_sealed(struct tp_page *page);
+
+/* The same of blocks that are short, on an owned page that has one. */
+TP_INLINE char *tp_heap_pop_short(struct tp_page *page, size_t block_size)
+{
+    char *block = tp_heap_unlink(page);
+    if (TP_UNLIKELY(!tp_seal_is_blank_short(block, block_size)))
+        tp_heap_stop_modified(page, block);
+    return block;
+}
 
 /* Put blocks back on their page, which is the thread's.  Counting was the caller's. */
 void tp_heap_put(struct tp_page *page, struct tp_block *first, struct tp_block *last, uint32_t count);

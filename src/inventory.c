@@ -72,7 +72,8 @@ static void inventory_enter_blocks(const struct tp_inventory *inventory, struct 
 {
     bool is_mixed = page->slot == TAGPOOL_SEGMENT_NO_SLOT;
     bool is_split = page->table == TP_TABLE_POOL && page->block_size < TP_OS_PAGE;
-    entry->list = inventory_address(is_mixed ? (const void *)page->side : page->free);
+    const void *list = inventory->seal.on ? page->sealed : page->free;
+    entry->list = inventory_address(is_mixed ? page->side : list);
     entry->watch = page->watched ? inventory_address(page->watch) : 0;
     entry->size = page->block_size;
     entry->count = page->carved;
@@ -204,7 +205,7 @@ static void inventory_look_at_mixed(struct tp_inventory *inventory, const struct
             state[i] |= inventory_slot_state(inventory, side[i]);
 }
 
-/* The first word of a block: from the copy of its page, or else from the image. */
+/* The next free block by the first word of one: from the copy of its page, or else from the image. */
 static uintptr_t inventory_link(struct tp_inventory *inventory, const char *copy, size_t offset, uintptr_t block)
 {
     uintptr_t link = 0;
@@ -212,7 +213,7 @@ static uintptr_t inventory_link(struct tp_inventory *inventory, const char *copy
         memcpy(&link, copy + offset, sizeof(link));
     else
         tp_image_get(inventory->image, block, &link, sizeof(link));
-    return link;
+    return inventory->seal.on ? link ^ tp_seal_link_key_by(&inventory->seal, block) : link;
 }
 
 /* A copy of the memory of a page's blocks; NULL: they are few, or it cannot be read. */
@@ -308,6 +309,17 @@ static void inventory_follow_mail(struct tp_inventory *inventory, uintptr_t parc
     }
 }
 
+/* Hardened blocks that a thread keeps from use. */
+static void inventory_empty_ring(struct tp_inventory *inventory, uintptr_t ring)
+{
+    struct tp_harden_ring copy;
+    struct tp_sealed words;
+    if (ring == 0 || !tp_image_get(inventory->image, ring, &copy, sizeof(copy)))
+        return;
+    for (unsigned i = 0; i < TP_HARDEN_PLACES; i++)
+        inventory_take_freed(inventory, inventory_address(copy.blocks[i]), &words);
+}
+
 static void inventory_open_mail(struct tp_inventory *inventory)
 {
     for (size_t index = 0; index < inventory->thread_count; index++) {
@@ -320,6 +332,7 @@ static void inventory_open_mail(struct tp_inventory *inventory)
                                        thread->parcels[i].count);
         inventory_follow_mail(inventory, inventory_address(thread->bag.first));
         inventory_follow_mail(inventory, inventory_address(thread->mail));
+        inventory_empty_ring(inventory, inventory_address(thread->ring));
     }
 }
 
@@ -345,6 +358,7 @@ static int inventory_read_charted(struct tp_inventory *inventory)
         tp_image_get(image, inventory_address(chart->areas), inventory->areas, sizeof(inventory->areas)) &&
         tp_image_get(image, inventory_address(chart->backing), &backing, sizeof(backing)) &&
         tp_image_get(image, inventory_address(chart->special), &inventory->special, sizeof(inventory->special)) &&
+        tp_image_get(image, inventory_address(chart->seal), &inventory->seal, sizeof(inventory->seal)) &&
         tp_image_get(image, inventory_address(chart->segment), &segment, sizeof(segment)) &&
         tp_image_get(image, segment, &inventory->segment, sizeof(inventory->segment));
     inventory->is_shared = is_read && backing == TP_BACKING_SHARED;
@@ -545,6 +559,19 @@ void tp_inventory_each(const struct tp_inventory *inventory,
     }
 }
 
+/* What a hardened block was asked for with. */
+static size_t inventory_asked(const struct tp_inventory *inventory, const struct tp_inventory_node *node)
+{
+    const struct tp_inventory_page *page = node->page;
+    struct tp_seal seal;
+    uint64_t word;
+    bool is_sealed = inventory->seal.on && page->watch == 0 && !page->is_large;
+    if (!is_sealed || !tp_image_get(inventory->image, node->at + page->size - sizeof(word), &word, sizeof(word)))
+        return node->size;
+    bool is_read = tp_seal_decode(&inventory->seal, node->at, word, page->size, &seal);
+    return is_read ? page->size - seal.slop : node->size;
+}
+
 bool tp_inventory_describe(struct tp_inventory *inventory, const struct tp_inventory_node *node,
                            struct tp_inventory_details *details)
 {
@@ -556,6 +583,7 @@ bool tp_inventory_describe(struct tp_inventory *inventory, const struct tp_inven
         return details->slot < TP_SLOT_COUNT;
     }
     details->slot = page->slot;
+    details->size = inventory_asked(inventory, node);
     details->is_unsure = page->is_unsure;
     if (page->slot != TAGPOOL_SEGMENT_NO_SLOT)
         return true;

@@ -6,7 +6,8 @@
  *   state[]  a byte each: free, or what a scan has found (mark.h)
  *
  * A block is free where its page says so: by the side array of a mixed page; by the list of a page of one tag, and by
- * the mail of threads, which it is on its way in.  Lists are followed in the image, where nobody changes them.
+ * the mail of threads, which it is on its way in, or a ring of theirs.  Lists are followed in the image, where nobody
+ * changes them.
  *
  * R1  No address is taken from the image without a check, and each loop ends, whatever stands there.
  * R2  What cannot be read is not there: blocks that nobody knows of are neither free nor live.
@@ -62,6 +63,7 @@ struct tp_inventory {
     struct tp_area areas[TP_AREA_COUNT];
     struct tp_special_area special;
     struct tagpool_segment_header segment;
+    struct tp_seal_secrets seal;
     bool is_shared; /* pool memory is a file's */
     struct tp_inventory_region regions[TAGPOOL_SEGMENT_REGIONS];
     uint32_t *map; /* as in the area, as far as it is in use */
@@ -88,7 +90,7 @@ struct tp_inventory_node {
 /* What the tables of a page say of a block. */
 struct tp_inventory_details {
     uint32_t slot;
-    size_t size; /* as requested; of ordinary blocks, block bytes */
+    size_t size; /* as requested; of ordinary blocks that are not hardened, block bytes */
     uint32_t stack;
     uint8_t life;   /* as struct tp_watch; 0: not known */
     bool is_unsure; /* whether it lives */

@@ -6,12 +6,18 @@
 #include "quota.h"
 #include "span.h"
 
+#include <string.h>
+
+/* A hardened block up to this keeps its memory when it is freed. */
+#define LARGE_KEPT TP_MIB
+
 static void *large_finish(struct tp_page *span, const struct tp_large_request *request, size_t size)
 {
     span->start = tp_unit_address(tp_page_unit(span));
     span->slot = (uint16_t)request->slot;
     span->account = (uint16_t)request->account;
     span->large_size = size;
+    span->large_asked = size;
     span->used = 1;
     tp_poke(&span->owner, TP_OWNER_NONE);
     tp_poke(&span->state, TP_UNIT_LARGE);
@@ -109,7 +115,7 @@ void tp_large_stop_middle(const struct tp_page *span, const void *p)
             tp_tags[span->slot].tag);
 }
 
-void tp_large_free(struct tp_page *span, void *p)
+void tp_large_end(struct tp_page *span, void *p)
 {
     uint64_t *word = &tp_space.owners[tp_page_unit(span)];
     if (p != span->start)
@@ -130,7 +136,30 @@ void tp_large_free(struct tp_page *span, void *p)
     if (span->region == 0)
         tp_nonpaged_unlock(span->start, span->large_size);
     span->used = 0;
+}
+
+void tp_large_free(struct tp_page *span, void *p)
+{
+    tp_large_end(span, p);
     large_give(span, span->large_size);
+}
+
+/* Locked memory stays where it is; and pages that come anew take longer than zeros, where there are not too many. */
+void tp_large_wipe(struct tp_page *span)
+{
+    size_t size = (size_t)span->units << TP_UNIT_SHIFT;
+    span->is_new = size > LARGE_KEPT && tp_os_purge(span->start, size, tp_space_backing) == 0;
+    if (!span->is_new)
+        memset(span->start, 0, span->large_size);
+}
+
+void tp_large_give_wiped(struct tp_page *span)
+{
+    if (span->is_new)
+        tp_os_purge(span->start, (size_t)span->units << TP_UNIT_SHIFT, tp_space_backing);
+    for (uint32_t i = 0; i < span->units; i++)
+        span[i].touched_pages = span->is_new ? 0 : TP_UNIT >> TP_OS_PAGE_SHIFT;
+    tp_span_free(span);
 }
 
 /* A large block on its way to another size. */
@@ -143,6 +172,7 @@ static void resize_note(struct tp_page *span, size_t size)
 {
     size_t old = span->large_size;
     span->large_size = size;
+    span->large_asked = size;
     tp_account_resize_direct(span->slot, old, size);
     tp_tag_charge(span->slot, (int64_t)(size - old));
     __atomic_fetch_add(&tp_segment->touched_bytes, size - old, __ATOMIC_RELAXED);

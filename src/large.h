@@ -31,6 +31,14 @@ void *tp_large_alloc(const struct tp_large_request *request, bool *is_new);
 /* Give the account its charge back, and the memory. */
 void tp_large_free(struct tp_page *span, void *p);
 
+/*
+ * The same in steps, so that the span can be kept from use for a while: the block is no more; what was in it reads as
+ * zero; and the span serves others.
+ */
+void tp_large_end(struct tp_page *span, void *p);
+void tp_large_wipe(struct tp_page *span);
+void tp_large_give_wiped(struct tp_page *span);
+
 /* Have the block serve another size where it lies; false: it must move, or may not grow. */
 bool tp_large_resize(struct tp_page *span, size_t size);
 

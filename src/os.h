@@ -97,6 +97,9 @@ uint64_t tp_os_file_identity(int fd);
 /* Move a mapping over another one, in one step for threads that read there. */
 int tp_os_move(void *from, size_t size, void *to);
 
+/* Bytes that nobody can guess, as far as the system has them. */
+void tp_os_random(void *to, size_t size);
+
 /* A variable of the environment, or NULL.  getenv may have been replaced by a function that allocates. */
 const char *tp_os_environment(const char *name);
 

@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -499,6 +500,19 @@ void tp_os_sleep_ms(uint32_t ms)
     struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
     while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
         ;
+}
+
+/* Early in the life of the system the kernel gives what it has; before Linux 5.6 and without entropy, nothing. */
+void tp_os_random(void *to, size_t size)
+{
+    if (os_call(SYS_getrandom, (long)to, (long)size, GRND_INSECURE, 0, 0, 0) == (long)size ||
+        os_call(SYS_getrandom, (long)to, (long)size, GRND_NONBLOCK, 0, 0, 0) == (long)size)
+        return;
+    uint64_t state = tp_os_boottime_ns() ^ (uintptr_t)to << 20 ^ tp_os_process_id();
+    for (size_t i = 0; i < size; i++) {
+        state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        ((uint8_t *)to)[i] = (uint8_t)(state >> 56);
+    }
 }
 
 uint64_t tp_os_now_ms(void)

@@ -7,12 +7,14 @@
  *
  *   free block     | next | ......... |      a block has no header; a free one holds the next free one
  *
+ * Hardened blocks (seal.h) are on a list of their own, so that the fast path finds none.
+ *
  * A free is fast when owners[unit] xor the thread's id is below 16: then the page is this thread's, may take the
  * block without a question, and begins that many units back.  All else carries TP_OWNER_ASK: mixed pages, orphans and
  * large blocks; and TP_OWNER_NONE: nothing is allocated there.
  *
  * P1  used = blocks given out and not put back (a block freed by another thread counts until it is put back).
- * P2  Blocks on `free` are carved, belong to this page, and are on it once.
+ * P2  Blocks on `free` or `sealed` are carved, belong to this page, and are on it once.
  * P3  Only the owner writes a page, the owner of orphans being whoever holds TP_LOCK_ORPHANS.
  * P4  owners[unit] is TP_OWNER_NONE outside live pages and the first unit of large blocks.
  * P5  The hot words lie at 0 modulo 16, the counters of a row at 8 modulo 16 (see segment.h on store forwarding).
@@ -21,6 +23,7 @@
 #define TP_PAGE_H
 
 #include "fatal.h"
+#include "seal.h"
 #include "sizeclass.h"
 #include "space.h"
 
@@ -34,6 +37,8 @@
 #define TP_OWNER_BACK_MASK UINT64_C(15)
 #define TP_OWNER_NONE UINT64_C(0)
 #define TP_OWNER_ASK UINT64_C(16)
+/* With a thread's id: the blocks are hardened, and the fast path asks. */
+#define TP_OWNER_SEALED (UINT64_C(1) << 63)
 #define TP_OWNER_FIRST_THREAD 2u /* thread index i has id (i + 2) << 4 */
 
 /* What `used - 1` of a page is compared with after a free.  Wrapped, 0 and one below 0 are not below the second. */
@@ -85,6 +90,7 @@ enum tp_unit_state {
     TP_UNIT_DIRTY,      /* first unit of a free run with memory behind it */
     TP_UNIT_BLOCKS,     /* first unit of a page of blocks */
     TP_UNIT_LARGE,      /* first unit of a block with a span of its own */
+    TP_UNIT_DETAINED,   /* first unit of such a span, for a while after its block was freed */
 };
 
 struct tp_page {
@@ -93,12 +99,15 @@ struct tp_page {
     uint32_t carved; /* blocks that have been on the free list at least once: the first ones of the page */
     uint32_t wake;   /* a free that leaves used - 1 >= wake asks the heap: 0 while full, else only when none is out */
     uint32_t used;
-    uint32_t reserved;
+    uint32_t large_face;  /* of a hardened large block: by which function it was made */
     struct tp_page *next; /* in its heap's queue or list of full pages; in a list of free runs */
     struct tp_page *prev;
     struct tp_heap *heap;
     size_t charged; /* bytes this page last added to its tag's estimate of what is live */
-    size_t reserved1;
+    union {
+        struct tp_block *sealed; /* hardened free blocks, in place of `free`: linked as seal.h says */
+        size_t large_asked;      /* bytes that were asked for, of a large block */
+    };
 
     /* The line that other threads read while a block of the page is live: changes hands, not contents. */
     uint64_t owner __attribute__((aligned(TP_CACHE_LINE))); /* thread id, also while the page is full or mixed */
@@ -158,6 +167,17 @@ TP_INLINE void *tp_page_pop(struct tp_page *page)
     return block;
 }
 
+/* Watched pages have their own ways to look. */
+TP_INLINE bool tp_page_is_sealed(const struct tp_page *page)
+{
+    return TP_UNLIKELY(tp_seal_is_on()) && !page->watched;
+}
+
+TP_INLINE bool tp_page_has_block(const struct tp_page *page)
+{
+    return page->free != NULL || page->sealed != NULL;
+}
+
 TP_INLINE void tp_page_count_alloc(struct tp_page *page)
 {
     if (TP_ACCOUNTS)
@@ -189,12 +209,33 @@ TP_INLINE bool tp_page_push(struct tp_page *page, void *p)
     return used - 1 >= page->wake;
 }
 
+TP_INLINE void tp_page_seal(struct tp_page *page, void *block)
+{
+    tp_seal_chain(block, page->sealed);
+    page->sealed = block;
+}
+
+TP_INLINE bool tp_page_push_sealed(struct tp_page *page, void *block)
+{
+    tp_page_seal(page, block);
+    uint32_t used = page->used - 1;
+    page->used = used;
+    return used - 1 >= page->wake;
+}
+
+/* The list's first blocks become hardened free ones. */
+void tp_page_seal_list(struct tp_page *page, struct tp_block *first, uint32_t count);
+
 /* Put a list of blocks back, first to last; as tp_page_push. */
 TP_INLINE bool tp_page_push_list(struct tp_page *page, struct tp_block *first, struct tp_block *last, uint32_t count)
 {
     uint32_t used = page->used;
-    last->next = page->free;
-    page->free = first;
+    if (tp_page_is_sealed(page)) {
+        tp_page_seal_list(page, first, count);
+    } else {
+        last->next = page->free;
+        page->free = first;
+    }
     page->used = used - count;
     return used <= count || tp_page_is_full(page);
 }

@@ -568,7 +568,8 @@ void tp_special_free(struct tp_thread *thread, void *p, const struct tp_checked_
     if (!special_hold(special))
         special_stop(special, p);
     special_check(special);
-    special->free_stack = tp_trace_take(how->call, TP_TRACE_DEEP);
+    /* Who wants no stacks gets none: blocks of no bytes where all are hardened. */
+    special->free_stack = special->alloc_stack != 0 ? tp_trace_take(how->call, TP_TRACE_DEEP) : 0;
     special->free_thread = tp_checked_thread(thread);
     tp_publish(&special->state, TP_SPECIAL_FREED);
     special_keep(special);

@@ -58,7 +58,7 @@ extern TP_HIDDEN struct tp_special_area tp_special_area;
 
 TP_INLINE bool tp_special_owns(const void *p)
 {
-    return (uintptr_t)p - tp_special_area.base < tp_peek(&tp_special_area.used);
+    return (uintptr_t)p - tp_peek(&tp_special_area.base) < tp_peek(&tp_special_area.used);
 }
 
 TP_INLINE bool tp_special_lives(const struct tp_special *special)

@@ -60,6 +60,17 @@ static void tell_add_numbered_stack(struct tp_record *record, enum tagpool_repor
         tp_record_add_stack(record, role, frames, count, false);
 }
 
+/* Of an ordinary block, the rule is surer than what its place tells. */
+static void tell_correct_state(struct tp_blame *blame, enum tp_rule rule)
+{
+    if (blame->keeper != TAGPOOL_REPORT_ORDINARY)
+        return;
+    if (rule == TP_FREED_POOL_MODIFIED || rule == TP_CALLER_FREED_TWICE)
+        blame->state = TAGPOOL_REPORT_FREED;
+    else if (rule == TP_SPECIAL_OVERRUN_FOUND)
+        blame->state = TAGPOOL_REPORT_LIVE;
+}
+
 /* Where the program was: at the instruction that a signal stopped, or in the call that was found wrong. */
 static unsigned tell_frames(const struct tp_violation *violation, uintptr_t *frames)
 {
@@ -115,6 +126,7 @@ bool tp_tell_stop(const struct tp_violation *violation)
     tell_add_stop(&record, violation);
     tell_add_here(&record, violation);
     if (violation->address != NULL && tp_blame_find(&blame, violation->address)) {
+        tell_correct_state(&blame, violation->rule);
         tell_add_block(&record, &blame, violation->address);
         tell_add_numbered_stack(&record, TAGPOOL_REPORT_STACK_ALLOC, blame.alloc_stack);
         tell_add_numbered_stack(&record, TAGPOOL_REPORT_STACK_FREE, blame.free_stack);

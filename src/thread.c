@@ -96,6 +96,7 @@ static void thread_fill_gate(struct tp_thread *thread)
 {
     struct tp_gate *gate = thread->gate;
     gate->thread = thread;
+    gate->ring = thread->ring;
     gate->id = thread->id;
 }
 

@@ -46,6 +46,7 @@ struct tp_gate {
     uint64_t epoch;
     uint64_t parts;    /* bit i: entries were made in part i of the table */
     uint32_t adoption; /* of the first gate alone: see thread_adopt_once */
+    struct tp_harden_ring *ring; /* the thread's, at hand */
     struct tp_site_entry sites[TP_GATE_SITES] __attribute__((aligned(TP_CACHE_LINE)));
     struct tagpool_lookaside_hand *hands[TP_GATE_HANDS]; /* by a list's number; the first stays NULL (lookaside.c) */
 };
@@ -94,7 +95,8 @@ struct tp_thread {
     struct tp_heap *heaps;                      /* all of them, for the end */
     struct tp_heap *mixed[TP_LAYOUT_COUNT * 2]; /* by layout; then watched ones, by layout */
     struct tp_magazine *magazines;              /* all of them, for the end */
-    struct tp_watch_quarantine *quarantine; /* watched blocks that it freed (watch.h) */
+    struct tp_harden_ring *ring;                /* hardened blocks that it freed (harden.h) */
+    struct tp_watch_quarantine *quarantine;     /* watched blocks that it freed (watch.h) */
     struct tp_quota *quota;                     /* what charged requests of this thread are charged to, or NULL */
     struct tp_parcel parcels[TP_PARCELS];
     struct tp_bag bag;

@@ -1,5 +1,6 @@
 #include "verify.h"
 #include "budget.h"
+#include "harden.h"
 #include "inject.h"
 #include "inquest.h"
 #include "kept.h"
@@ -277,6 +278,13 @@ static void verify_begin_inject(struct verify_rules *set, uint32_t i, const stru
     tp_inject_begin(&set->injects[i]);
 }
 
+/* Stops are told at length, and touches of guards are stops. */
+static void verify_listen(void)
+{
+    tp_stop_tell = tp_tell_stop;
+    tp_trap_install();
+}
+
 /* Before the set is seen. */
 static void verify_begin(struct verify_rules *set, const struct verify_rules *before)
 {
@@ -284,8 +292,7 @@ static void verify_begin(struct verify_rules *set, const struct verify_rules *be
         verify_begin_inject(set, i, before);
     if (set->count == 0)
         return;
-    tp_stop_tell = tp_tell_stop;
-    tp_trap_install();
+    verify_listen();
     tp_poke(&tp_tag_rules_on, 1);
 }
 
@@ -331,6 +338,13 @@ static void verify_show(void)
     control->rules_count = verify_rules->count;
 }
 
+/* No rule: each block of all tags is looked at, and none of them takes the verifier's way. */
+static void verify_harden(void)
+{
+    tp_seal_init();
+    verify_listen();
+}
+
 void tp_verify_init(void)
 {
     struct tp_settings settings = {.guards = TP_GUARD_NONE, .budget = TP_BUDGET_PERCENT};
@@ -341,6 +355,8 @@ void tp_verify_init(void)
         return;
     if (words != NULL)
         tp_settings_read(&settings, words);
+    if (settings.harden)
+        verify_harden();
     memcpy(verify_rules->rows, settings.rules, sizeof(verify_rules->rows));
     verify_rules->count = settings.count;
     verify_tells_leaks = settings.leaks;
@@ -371,8 +387,9 @@ void tp_verify_counters(struct tagpool_report_counters *counters)
 void tp_verify_end(uintptr_t stack)
 {
     struct tagpool_report_counters counters;
-    if (!tp_peek(&tp_tag_rules_on))
+    if (!tp_peek(&tp_tag_rules_on) && !tp_seal_is_on())
         return;
+    tp_harden_check_ring();
     tp_watch_check_all();
     tp_special_check_all();
     tp_systematic_end();

@@ -74,7 +74,7 @@ static const struct option_row run_rows[] = {
     {0, "track", "[=WHAT]", "know who allocated each block: site, stacks (samples of 8 frames), or full",
      run_set_track},
     {0, "leaks", "[=all]", "tell of blocks that are lost at the end; all: of every one that is left", run_set_leaks},
-    {0, "harden", NULL, "checks that are cheap enough for always", run_set_harden},
+    {0, "harden", NULL, "check each block as it is freed; cheap enough for always", run_set_harden},
     {0, "fail", "HOW", "make allocations fail: probability:N,tag:T,site:S,nth:N,after:TIME", run_set_fail},
     {0, "quarantine", "BLOCKS", "how many freed blocks are kept from use", run_set_quarantine},
     {0, "guard", "KIND", "how guards are made: auto, madvise, userfault, protect", run_set_guard},
@@ -126,7 +126,7 @@ static int run_launch(struct run *run, char **argv)
         report("%s", why);
         return status;
     }
-    launch.is_verified = run->verify.is_on;
+    launch.is_verified = run->verify.is_on && verify_has_rules(&run->verify);
     status = launch_each_variable(&launch, run_set_variable, &failed);
     if (status != 0)
         return status;

@@ -208,6 +208,7 @@ int verify_set_leaks(struct verify *verify, const char *value)
 int verify_set_harden(struct verify *verify, const char *value)
 {
     (void)value;
+    verify->is_on = true;
     return verify_put_plain(verify, VERIFY_HARDEN, "--harden", "harden");
 }
 
@@ -334,6 +335,14 @@ void verify_use_kept(struct verify *verify, const char *program)
     if (verify->is_on)
         report("%s runs under the verifier, as kept in %s: %s", program, file.path, verify->kept);
     keptfile_close(&file);
+}
+
+bool verify_has_rules(const struct verify *verify)
+{
+    for (int i = 0; i < VERIFY_WORDS; i++)
+        if (i != VERIFY_HARDEN && verify->words[i] != NULL)
+            return true;
+    return verify->kept != NULL;
 }
 
 char *verify_text(const struct verify *verify, const char *ends)

@@ -67,6 +67,9 @@ int verify_finish(struct verify *verify);
 /* Use what is kept for a program, where nothing was said of the verifier; says so. */
 void verify_use_kept(struct verify *verify, const char *program);
 
+/* There is more to do than --harden, which needs nothing besides the module. */
+bool verify_has_rules(const struct verify *verify);
+
 /* The words, in memory of the caller's; `ends` replaces what was given when it is not NULL. */
 char *verify_text(const struct verify *verify, const char *ends);
 

@@ -2,6 +2,7 @@
  * expect: CALLER_WRONG_SIZE 0x0000(\w{12}), 0x0{14}48, 0x0{14}18, .*pointer 0x\1, tag mism, page
  * verify: special=all guard=each
  * verify: watch
+ * verify: harden
  */
 #include <cstddef>
 

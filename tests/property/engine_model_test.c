@@ -61,10 +61,10 @@ static void model_measure(struct model_block *block, size_t asked)
     struct tp_block_info info = tp_block_look_up(block->at);
     bool is_special = info.page == NULL;
     block->is_checked = is_special || info.page->watched;
-    if (info.size < asked || (block->is_checked && info.size != asked))
+    if (info.size < asked || ((block->is_checked || tp_seal_is_on()) && info.size != asked))
         fail("size", block->at, info.size, asked);
     block->size = info.size;
-    block->counted = block->is_checked ? tp_checked_bytes(info.size) : info.size;
+    block->counted = tp_block_bytes(&info);
     if (is_special)
         model_note(&model_special);
     else
@@ -167,15 +167,16 @@ static unsigned random_tag(struct dice *dice)
 
 static void check_place(const struct model_block *block, size_t alignment)
 {
-    uintptr_t first = (uintptr_t)block->at, last = first + (block->size > 0 ? block->size : 1) - 1;
+    size_t bytes = block->is_checked ? block->size : block->counted;
+    uintptr_t first = (uintptr_t)block->at, last = first + (bytes > 0 ? bytes : 1) - 1;
     if (first % alignment != 0)
         fail("alignment", block->at, first % alignment, 0);
     if (layout_of(block->tag) == TP_LAYOUT_MALLOC)
         return;
-    if (block->size < TP_OS_PAGE && first / TP_OS_PAGE != last / TP_OS_PAGE)
-        fail("straddles an OS page", block->at, block->size, 0);
-    if (block->size >= TP_OS_PAGE && (first | (block->is_checked ? 0 : block->size)) % TP_OS_PAGE != 0)
-        fail("not whole pages", block->at, block->size, 0);
+    if (bytes < TP_OS_PAGE && first / TP_OS_PAGE != last / TP_OS_PAGE)
+        fail("straddles an OS page", block->at, bytes, 0);
+    if (bytes >= TP_OS_PAGE && (first | (block->is_checked ? 0 : bytes)) % TP_OS_PAGE != 0)
+        fail("not whole pages", block->at, bytes, 0);
 }
 
 static void *take(unsigned tag, size_t size, size_t alignment, bool zeroed)

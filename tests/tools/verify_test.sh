@@ -177,6 +177,8 @@ told() { # WORDS OPTION...
 told 'special=auto' --verify
 told 'special=all track leaks=1' --verify=all
 told 'exact track leaks=1 harden' --verify=leaks,harden,track,exact
+told harden --harden
+told 'exact harden' --harden --exact
 told 'special=sample:1000' --special-pool=sample:1/1000 --verify
 told 'special=all' --special-pool=all --verify
 told 'special=auto tags=A,B*,C?,D' --verify --tags=A,B* --tags=C?,D

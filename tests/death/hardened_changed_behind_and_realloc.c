@@ -1,0 +1,12 @@
+/*
+ * expect: SPECIAL_OVERRUN_FOUND 0x0000(\w{11}0), 0x0000(\w{11}1), 0x0{16}, 0x0{14}24\).*pointer 0x\2, tag hard, page
+ * verify: harden
+ */
+#include <stdlib.h>
+
+int main(void)
+{
+    char *block = malloc(97);
+    block[97] = 'x';
+    return realloc(block, 100) == NULL;
+}

@@ -1,0 +1,13 @@
+/*
+ * expect: SPECIAL_OVERRUN_FOUND 0x0000(\w{9}000), 0x0000(\w{11}0), 0x0{16}, 0x0{14}24\).*pointer 0x\2, tag hard, page
+ * verify: harden
+ */
+#include <stdlib.h>
+
+int main(void)
+{
+    char *block = malloc(1 << 20);
+    block[1 << 20] = 'x';
+    free(block);
+    return 0;
+}

@@ -1,0 +1,11 @@
+/*
+ * expect: BEYOND_END_TOUCHED 0x0000(\w{9}000), 0x0{15}0, 0x0000\w{12}, 0x0{16}\).*pointer 0x\1, page
+ * verify: harden
+ */
+#include <stdlib.h>
+
+int main(void)
+{
+    char *block = malloc(0);
+    return block[0];
+}

@@ -3,6 +3,7 @@
 #include "report.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int env_set_export(void *context, const char *value)
@@ -15,6 +16,7 @@ static int env_set_export(void *context, const char *value)
 static const struct option_row env_rows[] = {
     {0, "tags", "KIND", LAUNCH_TAGS_HELP, launch_set_tags},
     LAUNCH_THROUGH_OPTION,
+    LAUNCH_VERIFY_OPTIONS,
     {0, "export", NULL, "lines for a shell: eval \"$(tagpool env --export)\"", env_set_export},
 };
 
@@ -60,16 +62,26 @@ static void env_print_export(const char *name, const char *value, void *context)
 
 static int env_print(const struct launch *launch)
 {
-    int status = launch_each_variable(launch, launch->export_for_shell ? env_print_export : env_print_plain, NULL);
+    void (*print)(const char *, const char *, void *) = launch->export_for_shell ? env_print_export : env_print_plain;
+    int status = launch_each_variable(launch, print, NULL);
+    if (status == 0 && launch->verify.is_on) {
+        char *words = verify_text(&launch->verify, NULL);
+        print("TAGPOOL_VERIFY", words, NULL);
+        free(words);
+    }
     int written = report_flush_output();
     return status != 0 ? status : written;
 }
 
 int command_env(int argc, char **argv)
 {
-    struct launch launch = {0};
+    struct launch launch = LAUNCH_INIT;
     int next;
     int status = options_parse(&env_table, argc, argv, &launch, &next);
+    if (status == 0)
+        status = verify_finish(&launch.verify);
+    if (status == 0 && launch.verify.both_ends)
+        status = report_usage("--ends=both is two runs: env needs over, under or mixed.");
     if (status == 0 && next != argc)
         status = report_usage("env takes no argument, but there is '%s': to run a program say 'tagpool run %s'.",
                               argv[next], argv[next]);

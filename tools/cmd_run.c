@@ -12,36 +12,15 @@
 
 struct run {
     struct launch launch; /* first: its options take the whole for it */
-    struct verify verify;
     struct systematic systematic;
 };
 
-/* A list of patterns, but for the two words that say what a tag is. */
-static int run_set_tags(void *context, const char *value)
-{
-    struct run *run = context;
-    if (strcmp(value, "module") == 0 || strcmp(value, "site") == 0)
-        return launch_set_tags(&run->launch, value);
-    return verify_set_tags(&run->verify, value);
-}
-
-/* Options of the verifier keep to struct verify, of which launch knows nothing. */
+/* How things are told: by who runs the program. */
 #define RUN_VERIFY(name)                                                                                               \
     static int run_set_##name(void *context, const char *value)                                                        \
     {                                                                                                                  \
-        return verify_set_##name(&((struct run *)context)->verify, value);                                             \
+        return verify_set_##name(&((struct run *)context)->launch.verify, value);                                      \
     }
-RUN_VERIFY(verify)
-RUN_VERIFY(special_pool)
-RUN_VERIFY(sizes)
-RUN_VERIFY(ends)
-RUN_VERIFY(exact)
-RUN_VERIFY(track)
-RUN_VERIFY(leaks)
-RUN_VERIFY(harden)
-RUN_VERIFY(fail)
-RUN_VERIFY(quarantine)
-RUN_VERIFY(guard)
 RUN_VERIFY(json)
 RUN_VERIFY(error_exitcode)
 #undef RUN_VERIFY
@@ -61,23 +40,9 @@ RUN_SYSTEMATIC(verbose)
 #undef RUN_SYSTEMATIC
 
 static const struct option_row run_rows[] = {
-    {0, "tags", "LIST", LAUNCH_TAGS_HELP "; with --verify, tags to verify: A,B", run_set_tags},
+    {0, "tags", "LIST", LAUNCH_TAGS_HELP, launch_set_tags},
     LAUNCH_THROUGH_OPTION,
-    {0, "verify", "[=LIST]", "watch for misuse of memory and tell of it; all: special pool for all, leaks",
-     run_set_verify},
-    {0, "special-pool", "[=WHICH]", "blocks on pages of their own: auto[:PERCENT], all, or sample:1/N",
-     run_set_special_pool},
-    {0, "sizes", "A-B", "verify blocks of A to B bytes alone", run_set_sizes},
-    {0, "ends", "WHICH", "guard the end of blocks (over), their beginning (under), mixed, or both in two runs",
-     run_set_ends},
-    {0, "exact", NULL, "blocks end at the guard to the byte", run_set_exact},
-    {0, "track", "[=WHAT]", "know who allocated each block: site, stacks (samples of 8 frames), or full",
-     run_set_track},
-    {0, "leaks", "[=all]", "tell of blocks that are lost at the end; all: of every one that is left", run_set_leaks},
-    {0, "harden", NULL, "check each block as it is freed; cheap enough for always", run_set_harden},
-    {0, "fail", "HOW", "make allocations fail: probability:N,tag:T,site:S,nth:N,after:TIME", run_set_fail},
-    {0, "quarantine", "BLOCKS", "how many freed blocks are kept from use", run_set_quarantine},
-    {0, "guard", "KIND", "how guards are made: auto, madvise, userfault, protect", run_set_guard},
+    LAUNCH_VERIFY_OPTIONS,
     {0, "json", NULL, "reports as JSON, one object a line", run_set_json},
     {0, "error-exitcode", "N", "status for stops (3) and leaks (4)", run_set_error_exitcode},
     {0, "systematic", NULL, "run it again and again, and have each call stack that asks for memory fail once",
@@ -117,7 +82,7 @@ static int run_program(const char *path, char **argv)
 static int run_launch(struct run *run, char **argv)
 {
     static char path[PATH_MAX], why[ELF_CHECK_TEXT];
-    struct launch launch = run->launch;
+    struct verify *verify = &run->launch.verify;
     int failed = 0;
     int status = elf_check_find(argv[0], path, why);
     if (status == 0)
@@ -126,8 +91,7 @@ static int run_launch(struct run *run, char **argv)
         report("%s", why);
         return status;
     }
-    launch.is_verified = run->verify.is_on && verify_has_rules(&run->verify);
-    status = launch_each_variable(&launch, run_set_variable, &failed);
+    status = launch_each_variable(&run->launch, run_set_variable, &failed);
     if (status != 0)
         return status;
     if (failed) {
@@ -135,21 +99,22 @@ static int run_launch(struct run *run, char **argv)
         return STATUS_NO_MODULE;
     }
     if (run->systematic.is_on)
-        return systematic_run(&run->systematic, &run->verify, path, argv);
-    return run->verify.is_on ? verified_run(&run->verify, path, argv) : run_program(path, argv);
+        return systematic_run(&run->systematic, verify, path, argv);
+    return verify->is_on ? verified_run(verify, path, argv) : run_program(path, argv);
 }
 
 int command_run(int argc, char **argv)
 {
-    struct run run = {.verify = VERIFY_INIT};
+    struct run run = {.launch = LAUNCH_INIT};
+    struct verify *verify = &run.launch.verify;
     int next;
     int status = options_parse(&run_table, argc, argv, &run, &next);
     if (status == 0 && next < argc && !run.systematic.is_on)
-        verify_use_kept(&run.verify, argv[next]);
+        verify_use_kept(verify, argv[next]);
     if (status == 0)
-        status = systematic_finish(&run.systematic, &run.verify);
+        status = systematic_finish(&run.systematic, verify);
     if (status == 0)
-        status = verify_finish(&run.verify);
+        status = verify_finish(verify);
     if (status == 0 && next == argc)
         status = report_usage("no program was named: say 'tagpool run PROGRAM'.");
     else if (status == 0)
@@ -157,6 +122,5 @@ int command_run(int argc, char **argv)
     else if (status == OPTIONS_HELP)
         status = report_flush_output();
     launch_free(&run.launch);
-    verify_free(&run.verify);
     return status;
 }

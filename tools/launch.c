@@ -15,7 +15,7 @@ int launch_set_tags(void *context, const char *value)
 {
     struct launch *launch = context;
     if (strcmp(value, "module") != 0 && strcmp(value, "site") != 0)
-        return report_usage("--tags=%s is not known: say --tags=module or --tags=site.", value);
+        return verify_set_tags(&launch->verify, value);
     launch->tags = value;
     return 0;
 }
@@ -46,8 +46,27 @@ int launch_set_through(void *context, const char *value)
     return launch_check_through(list);
 }
 
+#define LAUNCH_VERIFY(name)                                                                                            \
+    int launch_set_##name(void *context, const char *value)                                                            \
+    {                                                                                                                  \
+        return verify_set_##name(&((struct launch *)context)->verify, value);                                          \
+    }
+LAUNCH_VERIFY(verify)
+LAUNCH_VERIFY(special_pool)
+LAUNCH_VERIFY(sizes)
+LAUNCH_VERIFY(ends)
+LAUNCH_VERIFY(exact)
+LAUNCH_VERIFY(track)
+LAUNCH_VERIFY(leaks)
+LAUNCH_VERIFY(harden)
+LAUNCH_VERIFY(fail)
+LAUNCH_VERIFY(quarantine)
+LAUNCH_VERIFY(guard)
+#undef LAUNCH_VERIFY
+
 void launch_free(struct launch *launch)
 {
+    verify_free(&launch->verify);
     free(launch->through);
     launch->through = NULL;
 }
@@ -169,7 +188,7 @@ int launch_each_variable(const struct launch *launch, void (*set)(const char *na
         free(module);
         return STATUS_NO_MODULE;
     }
-    char *list = launch_preload_list(module, launch->is_verified);
+    char *list = launch_preload_list(module, launch->verify.is_on && verify_has_rules(&launch->verify));
     set("LD_PRELOAD", list, context);
     if (launch->tags != NULL)
         set("TAGPOOL_TAGS", strcmp(launch->tags, "site") == 0 ? launch->tags : NULL, context);

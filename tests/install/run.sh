@@ -81,4 +81,5 @@ check "gflags answers" sh -c "XDG_CONFIG_HOME=$work $prefix/bin/gflags /p | grep
 check "library and module need libc alone" library_needs_libc_alone
 check "nothing has Google's names" nothing_of_googles
 check "man pages are installed" test -f "$prefix/share/man/man1/tagpool.1"
+check "the verifier's page has the stops" grep -q 'A freed block was used' "$prefix/share/man/man7/tagpool-verifier.7"
 exit "$failed"

@@ -110,7 +110,7 @@ def functions(lines):
             begin = None
 
 
-EVERYTHING = ("src", "preload", "include", "tools", "tests", "bench", "examples")
+EVERYTHING = ("src", "preload", "include", "tools", "tests", "bench", "examples", "man")
 
 
 def case_sizes(root):

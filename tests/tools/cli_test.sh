@@ -233,6 +233,16 @@ TAGPOOL_TAGS=site
 TAGPOOL_THROUGH=liba.so,libb.so.1,libc.so" "$tagpool" env --tags=site --through=liba.so,libb.so.1 --through libc.so
 printed "export LD_PRELOAD='$real'
 unset TAGPOOL_TAGS" "$tagpool" env --tags=module --export
+verified=$real:$(dirname "$real")/libtagpool-verify.so
+printed "LD_PRELOAD=$verified
+TAGPOOL_VERIFY=special=auto" "$tagpool" env --verify
+printed "export LD_PRELOAD='$verified'
+export TAGPOOL_TAGS='site'
+export TAGPOOL_VERIFY='special=all tags=Conn,Req? ends=under track leaks=1'" \
+    "$tagpool" env --export --tags=site --verify=all --ends=under --tags=Conn,Req?
+says 2 '--exact is about the verifier' "$tagpool" env --exact
+says 2 '--ends=both is two runs' "$tagpool" env --verify --ends=both
+says 2 'there is no option --systematic' "$tagpool" env --systematic
 LD_PRELOAD="$libc" printed "LD_PRELOAD=$real:$libc" "$tagpool" env
 LD_PRELOAD="$real $libc" printed "LD_PRELOAD=$real:$libc" "$tagpool" env
 # shellcheck disable=SC2016 # the inner shell is to expand it

@@ -1,6 +1,7 @@
 #include "alloc.h"
 #include "account.h"
 #include "budget.h"
+#include "figures.h"
 #include "fork.h"
 #include "harden.h"
 #include "large.h"
@@ -10,6 +11,7 @@
 #include "shortcut.h"
 #include "side.h"
 #include "special.h"
+#include "track.h"
 #include "verify.h"
 #include "watch.h"
 
@@ -79,7 +81,6 @@ static struct tp_checked_request alloc_checked(const struct alloc_step *step)
         .zero = (request->flags & TP_ALLOC_ZERO) != 0,
         .under = step->plan.under,
         .exact = step->plan.exact,
-        .bare = step->plan.treatment == TP_TREAT_TRACK,
     };
 }
 
@@ -94,7 +95,7 @@ static void *alloc_step_take_checked(struct alloc_step *step)
         block = tp_special_alloc(step->thread, &checked);
         tp_budget_end(began);
         if (block == NULL)
-            tp_verify_note_refusal();
+            tp_figures_note_refusal();
     }
     if (block == NULL) {
         treatment = TP_TREAT_WATCH;
@@ -103,7 +104,8 @@ static void *alloc_step_take_checked(struct alloc_step *step)
     step->is_new = block != NULL;
     step->is_refused = block == NULL;
     if (block != NULL)
-        tp_verify_note_made(treatment, tp_tags[checked.slot].region, tp_checked_bytes(checked.size));
+        tp_figures_note_made(treatment == TP_TREAT_SPECIAL, tp_tags[checked.slot].region,
+                             tp_checked_bytes(checked.size));
     return block;
 }
 
@@ -138,17 +140,43 @@ static size_t alloc_step_room(const struct alloc_step *step)
     return step->is_huge == NULL ? alloc_room(step->request) : step->request->size;
 }
 
-static void *alloc_step_take(void *argument)
+static void *alloc_step_take_ordinary(struct alloc_step *step)
 {
-    struct alloc_step *step = argument;
     const struct tp_alloc_request *request = step->request;
-    if (TP_UNLIKELY(step->plan.treatment != TP_TREAT_PLAIN))
-        return alloc_step_take_checked(step);
     if (step->class != TP_CLASS_LIMIT)
         return alloc_step_seal(step, alloc_class_block(step->thread, request->slot, step->class, request->account));
     const struct tp_large_request large = {request->slot, request->account, alloc_step_room(step), request->alignment,
                                            step->is_huge};
     return alloc_step_seal_large(step, tp_large_alloc(&large, &step->is_new));
+}
+
+/* The page or large block that holds an address; NULL when nothing is allocated there. */
+static struct tp_page *block_page(const void *p)
+{
+    size_t unit = tp_unit_of(p);
+    if (unit >= tp_space.unit_count)
+        return NULL;
+    uint64_t owner = tp_peek(&tp_space.owners[unit]);
+    return owner == TP_OWNER_NONE ? NULL : &tp_space.pages[unit - (owner & TP_OWNER_BACK_MASK)];
+}
+
+/* Also where nothing is to be remembered: of an earlier block something may be (K1). */
+static void alloc_step_track(const struct alloc_step *step, void *block)
+{
+    const struct tp_alloc_request *request = step->request;
+    uint32_t stack = tp_trace_take(&request->call, (enum tp_trace_level)step->plan.trace);
+    tp_track_note(block_page(block), block, request->slot, stack, request->size);
+}
+
+static void *alloc_step_take(void *argument)
+{
+    struct alloc_step *step = argument;
+    if (TP_UNLIKELY(step->plan.treatment != TP_TREAT_PLAIN))
+        return alloc_step_take_checked(step);
+    void *block = alloc_step_take_ordinary(step);
+    if (TP_UNLIKELY(step->plan.is_counted) && block != NULL)
+        alloc_step_track(step, block);
+    return block;
 }
 
 /* Where memory is scarce, what is kept from use is given up. */
@@ -237,7 +265,7 @@ static void *alloc_step_run_any(struct alloc_step *step)
 static void alloc_step_note_end(const struct alloc_step *step, const void *block)
 {
     if (TP_UNLIKELY(step->plan.is_counted))
-        tp_verify_note_end(&step->plan, step->request->size, block != NULL);
+        tp_figures_note_end(step->request->size, block != NULL, step->plan.fail);
 }
 
 static void *alloc_step_finish(const struct alloc_step *step, void *block)
@@ -313,16 +341,6 @@ void *tp_alloc_sealed_long(struct tp_page *page, size_t size, enum tagpool_repor
 }
 
 /* --- look up -------------------------------------------------------------------------------------------------- */
-
-/* The page or large block that holds an address; NULL when nothing is allocated there. */
-static struct tp_page *block_page(const void *p)
-{
-    size_t unit = tp_unit_of(p);
-    if (unit >= tp_space.unit_count)
-        return NULL;
-    uint64_t owner = tp_peek(&tp_space.owners[unit]);
-    return owner == TP_OWNER_NONE ? NULL : &tp_space.pages[unit - (owner & TP_OWNER_BACK_MASK)];
-}
 
 static struct tp_page *block_page_or_stop(const void *p)
 {
@@ -423,7 +441,7 @@ static bool block_resize_sealed(void *block, struct tp_page *page, size_t size)
 }
 
 /* Checked blocks stay where they are only where nothing of them changes: so that what was left behind is noticed. */
-bool tp_block_resize(void *block, const struct tp_block_info *info, size_t size)
+static bool block_resize(void *block, const struct tp_block_info *info, size_t size)
 {
     if (TP_UNLIKELY(info->page == NULL))
         return size == info->size;
@@ -434,6 +452,14 @@ bool tp_block_resize(void *block, const struct tp_block_info *info, size_t size)
     if (info->page->state == TP_UNIT_LARGE)
         return size > TP_CLASS_MAX_SIZE && tp_large_resize(info->page, size);
     return size <= info->size && (size >= info->size / 2 || info->size <= 64);
+}
+
+bool tp_block_resize(void *block, const struct tp_block_info *info, size_t size)
+{
+    bool is_resized = block_resize(block, info, size);
+    if (is_resized && info->page != NULL)
+        tp_track_resize(info->page, info->index, size);
+    return is_resized;
 }
 
 /* --- move ----------------------------------------------------------------------------------------------------- */
@@ -557,8 +583,8 @@ static TP_NOINLINE void free_watched(struct tp_thread *thread, struct tp_page *p
     struct tp_side side = tp_side_take(page, index, p);
     tp_watch_end(thread, page, index, p, how);
     free_from_side(thread, page, side, bytes);
-    tp_verify_note_freed(page->region, bytes);
-    tp_watch_detain(thread, page, index, p);
+    tp_figures_note_freed(page->region, bytes);
+    tp_watch_detain(thread, page, p);
 }
 
 /* What is not a live block's first byte is stopped before it is counted. */
@@ -570,7 +596,7 @@ static void free_special(struct tp_thread *thread, void *p, const struct tp_chec
     uint64_t began = tp_budget_begin();
     tp_special_free(thread, p, how);
     tp_budget_end(began);
-    tp_verify_note_freed(region, bytes);
+    tp_figures_note_freed(region, bytes);
 }
 
 static void free_own(struct tp_thread *thread, struct tp_page *page, void *p)

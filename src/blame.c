@@ -1,6 +1,7 @@
 #include "blame.h"
 #include "harden.h"
 #include "side.h"
+#include "track.h"
 
 static void blame_special(struct tp_blame *blame, const struct tp_special *special)
 {
@@ -29,7 +30,7 @@ static void blame_watched(struct tp_blame *blame, const struct tp_page *page, ui
     const struct tp_watch *watch = &page->watch[index];
     blame->keeper = TAGPOOL_REPORT_WATCHED;
     blame->size = watch->size;
-    blame->face = watch->face & (uint8_t)~0x80u;
+    blame->face = watch->face;
     blame->alloc_stack = watch->alloc_stack;
     blame->free_stack = watch->free_stack;
     blame->alloc_thread = watch->alloc_thread;
@@ -56,6 +57,11 @@ static void blame_hardened(struct tp_blame *blame, const struct tp_page *page, u
     }
 }
 
+static void blame_tracked(struct tp_blame *blame, const struct tp_page *page, uint32_t index)
+{
+    tp_track_find(page, index, blame->slot, &blame->alloc_stack, &blame->size);
+}
+
 static bool blame_page_block(struct tp_blame *blame, const struct tp_page *page, const void *address)
 {
     uint32_t index = tp_page_index_near(page, address);
@@ -67,6 +73,8 @@ static bool blame_page_block(struct tp_blame *blame, const struct tp_page *page,
         blame_mixed(blame, page, index);
     if (tp_page_is_sealed(page))
         blame_hardened(blame, page, index);
+    if (!page->watched)
+        blame_tracked(blame, page, index);
     return true;
 }
 
@@ -87,7 +95,10 @@ static bool blame_in_pool(struct tp_blame *blame, const void *address)
         .readable_from = (uintptr_t)page->start,
         .readable_to = (uintptr_t)page->start + ((size_t)page->units << TP_UNIT_SHIFT),
     };
-    return page->state == TP_UNIT_LARGE || blame_page_block(blame, page, address);
+    if (page->state != TP_UNIT_LARGE)
+        return blame_page_block(blame, page, address);
+    blame_tracked(blame, page, 0);
+    return true;
 }
 
 bool tp_blame_find(struct tp_blame *blame, const void *address)

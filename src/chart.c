@@ -11,4 +11,5 @@ const struct tp_chart tp_chart = {
     .segment = &tp_segment,
     .depot = &tp_stack_depot,
     .seal = &tp_seal_secrets,
+    .track_turns = tp_track_turns,
 };

@@ -14,9 +14,10 @@
 #include "side.h"
 #include "special.h"
 #include "stack.h"
+#include "track.h"
 
 /* Changes with each change of a structure's meaning that leaves its size alone. */
-#define TP_CHART_VERSION 2u
+#define TP_CHART_VERSION 3u
 
 struct tp_chart {
     uint32_t version;
@@ -29,6 +30,7 @@ struct tp_chart {
     struct tagpool_segment_header *const *segment;
     struct tp_stack_depot *const *depot;
     const struct tp_seal_secrets *seal;
+    const uint16_t *track_turns;
 };
 
 #define TP_CHART_SIZES                                                                                                 \

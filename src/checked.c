@@ -22,8 +22,8 @@ static bool checked_faces_match(unsigned made_by, unsigned freed_by)
     return made_by == freed_by || made_by == 0 || freed_by == 0 || (!is_new && !is_delete);
 }
 
-void tp_checked_stop_unless_match(const void *p, uint32_t slot, size_t size, unsigned made_by,
-                                  const struct tp_checked_free *how)
+void tp_checked_stop_unless_like(const void *p, uint32_t slot, size_t size, unsigned made_by,
+                                 const struct tp_checked_free *how)
 {
     uint32_t tag = tp_tags[slot].tag;
     if (TP_UNLIKELY(!checked_faces_match(made_by, how->face)))
@@ -32,19 +32,11 @@ void tp_checked_stop_unless_match(const void *p, uint32_t slot, size_t size, uns
         tp_stop(TP_CALLER_WRONG_SIZE, (uintptr_t)p, how->size, size, p, tag);
 }
 
-void tp_checked_fill(char *from, const char *to, uint8_t pattern)
+static bool checked_vectors_differ(const char *at, tp_checked_vector expected, size_t count)
 {
-    memset(from, pattern, (size_t)(to - from));
-}
-
-/* Sixteen bytes at once; not aligned. */
-typedef uint64_t checked_vector __attribute__((vector_size(16), aligned(1), may_alias));
-
-static bool checked_vectors_differ(const char *at, checked_vector expected, size_t count)
-{
-    checked_vector differs = {0};
+    tp_checked_vector differs = {0};
     for (size_t i = 0; i < count; i++)
-        differs |= ((const checked_vector *)at)[i] ^ expected;
+        differs |= ((const tp_checked_vector *)at)[i] ^ expected;
     return (differs[0] | differs[1]) != 0;
 }
 
@@ -58,8 +50,7 @@ static const char *checked_find_byte(const char *from, const char *to, uint8_t p
 /* The last vector overlaps the one before it. */
 const char *TP_RACES tp_checked_find_change(const char *from, const char *to, uint8_t pattern)
 {
-    uint64_t word = pattern * UINT64_C(0x0101010101010101);
-    const checked_vector expected = {word, word};
+    const tp_checked_vector expected = tp_checked_expect(pattern);
     const char *at = from;
     if (to - from < 16)
         return checked_find_byte(from, to, pattern);

@@ -7,6 +7,7 @@
 #include "site.h"
 #include "trace.h"
 
+#include <string.h>
 #include <tagpool/report.h>
 
 struct tp_checked_request {
@@ -18,7 +19,6 @@ struct tp_checked_request {
     const struct tp_call *call;
     enum tp_trace_level trace;
     bool zero;
-    bool bare;  /* watched pages: remember who allocated, and check nothing */
     bool under; /* special pool: the block begins where its page does, so that underruns are stopped */
     bool exact; /* special pool: the block ends where its page does, aligned or not */
 };
@@ -43,13 +43,60 @@ TP_INLINE uint32_t tp_checked_thread(const struct tp_thread *thread)
 }
 
 /* A stop where the block p, as it was made, is not what it is freed as. */
-void tp_checked_stop_unless_match(const void *p, uint32_t slot, size_t size, unsigned made_by,
-                                  const struct tp_checked_free *how);
+void tp_checked_stop_unless_like(const void *p, uint32_t slot, size_t size, unsigned made_by,
+                                 const struct tp_checked_free *how);
+
+TP_INLINE void tp_checked_stop_unless_match(const void *p, uint32_t slot, size_t size, unsigned made_by,
+                                            const struct tp_checked_free *how)
+{
+    if (TP_UNLIKELY(made_by != how->face || how->size != TP_SIZE_UNTOLD))
+        tp_checked_stop_unless_like(p, slot, size, made_by, how);
+}
+
+/* Sixteen bytes at once; not aligned. */
+typedef uint64_t tp_checked_vector __attribute__((vector_size(16), aligned(1), may_alias));
+
+/* Runs up to this length are filled and looked at in place. */
+#define TP_CHECKED_SHORT 160u
+
+TP_INLINE tp_checked_vector tp_checked_expect(uint8_t pattern)
+{
+    uint64_t word = pattern * UINT64_C(0x0101010101010101);
+    return (tp_checked_vector){word, word};
+}
 
 /* Bytes that the program has no business with. */
-void tp_checked_fill(char *from, const char *to, uint8_t pattern);
+TP_INLINE void tp_checked_fill(char *from, const char *to, uint8_t pattern)
+{
+    memset(from, pattern, (size_t)(to - from));
+}
+
+/* The same of sixteen bytes or more. */
+TP_INLINE void tp_checked_fill_run(char *from, char *to, uint8_t pattern)
+{
+    if (TP_UNLIKELY(to - from > (ptrdiff_t)TP_CHECKED_SHORT)) {
+        tp_checked_fill(from, to, pattern);
+        return;
+    }
+    tp_checked_vector value = tp_checked_expect(pattern);
+    *(tp_checked_vector *)(to - 16) = value; /* overlaps the one before it */
+    for (; to - from > 16; from += 16)
+        *(tp_checked_vector *)from = value;
+}
 
 /* The first byte that is not as filled; NULL: all are. */
 const char *tp_checked_find_change(const char *from, const char *to, uint8_t pattern);
+
+/* Whether there is none in a run of sixteen bytes or more; false: look for it. */
+TP_INLINE bool tp_checked_is_whole(const char *from, const char *to, uint8_t pattern)
+{
+    if (TP_UNLIKELY(to - from > (ptrdiff_t)TP_CHECKED_SHORT))
+        return false;
+    tp_checked_vector expected = tp_checked_expect(pattern);
+    tp_checked_vector differs = *(const tp_checked_vector *)(to - 16) ^ expected;
+    for (; to - from > 16; from += 16)
+        differs |= *(const tp_checked_vector *)from ^ expected;
+    return (differs[0] | differs[1]) == 0;
+}
 
 #endif

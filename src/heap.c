@@ -7,6 +7,7 @@
 #include "nonpaged.h"
 #include "side.h"
 #include "span.h"
+#include "track.h"
 
 /* Allocations after which a cold slot gets a heap. */
 #define HEAP_WARM_ALLOCS 32
@@ -29,15 +30,14 @@
 
 /* --- cold slots ----------------------------------------------------------------------------------------------- */
 
-/* Read at any place, for any class: the empty page. */
-static struct tp_page *heap_cold_pages[TP_SLOT_COUNT + TP_CLASS_LIMIT];
+struct tp_page *tp_heap_cold_pages[TP_SLOT_COUNT + TP_CLASS_LIMIT];
 static uint32_t heap_cold_ready;
 
 void tp_heap_cold_ready(uint32_t slot)
 {
     uint32_t ready = tp_peek(&heap_cold_ready);
     for (; ready < slot + TP_CLASS_LIMIT; ready++)
-        tp_poke(&heap_cold_pages[ready], &tp_page_none);
+        tp_poke(&tp_heap_cold_pages[ready], &tp_page_none);
     if (ready > tp_peek(&heap_cold_ready))
         tp_publish(&heap_cold_ready, ready);
 }
@@ -46,16 +46,7 @@ struct tp_heap *tp_heap_cold(uint32_t slot)
 {
     if (slot + TP_CLASS_LIMIT > tp_peek(&heap_cold_ready))
         tp_heap_cold_ready(slot);
-    return (struct tp_heap *)&heap_cold_pages[slot];
-}
-
-bool tp_heap_is_cold(const struct tp_heap *heap, uint32_t *slot)
-{
-    uintptr_t offset = (uintptr_t)heap - (uintptr_t)heap_cold_pages;
-    if (offset >= sizeof(heap_cold_pages))
-        return false;
-    *slot = (uint32_t)(offset / sizeof(heap_cold_pages[0]));
-    return true;
+    return (struct tp_heap *)&tp_heap_cold_pages[slot];
 }
 
 /* --- making --------------------------------------------------------------------------------------------------- */
@@ -295,6 +286,7 @@ static void heap_fill_page(struct tp_heap *heap, struct tp_page *page, unsigned 
     page->wake = TP_PAGE_WAKE_EMPTY;
     page->side = NULL;
     page->accounts = NULL;
+    page->tracks = NULL;
     page->watched = heap->watched;
     page->capacity = heap_capacity(page, heap_is_mixed(heap));
     heap_trim_page(heap, page);
@@ -334,6 +326,7 @@ static void heap_retire_page(struct tp_page *page)
     if (page->region == 0 && carved > 0)
         tp_nonpaged_unlock(page->start, carved);
     tp_side_free(page);
+    tp_track_free(page);
     page->watched = 0;
     page->free = NULL;
     page->sealed = NULL;

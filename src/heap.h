@@ -39,8 +39,17 @@ struct tp_heap {
  * fast path finds nothing and the slow path finds the slot.
  */
 struct tp_heap *tp_heap_cold(uint32_t slot);
-bool tp_heap_is_cold(const struct tp_heap *heap, uint32_t *slot);
 void tp_heap_cold_ready(uint32_t slot);
+
+/* Read at any place, for any class: the empty page. */
+extern TP_HIDDEN struct tp_page *tp_heap_cold_pages[TP_SLOT_COUNT + TP_CLASS_LIMIT];
+
+TP_INLINE bool tp_heap_is_cold(const struct tp_heap *heap, uint32_t *slot)
+{
+    uintptr_t offset = (uintptr_t)heap - (uintptr_t)tp_heap_cold_pages;
+    *slot = (uint32_t)(offset / sizeof(tp_heap_cold_pages[0]));
+    return offset < sizeof(tp_heap_cold_pages);
+}
 
 /* A block of a class for a slot, counted; NULL when memory is exhausted.  The thread's own call. */
 void *tp_heap_alloc(struct tp_thread *thread, uint32_t slot, unsigned class);

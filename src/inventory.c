@@ -19,6 +19,8 @@ struct tp_inventory_desk {
     uint16_t side[INVENTORY_BLOCKS];
     struct tp_watch watch[INVENTORY_BLOCKS];
     const struct tp_inventory_page *described; /* whose tables the two are */
+    struct tp_track tracks[INVENTORY_BLOCKS];
+    const struct tp_inventory_page *tracked; /* whose records they are */
     char copy[TP_UNIT];
     struct tp_thread thread;
     struct tagpool_segment_slot slots[INVENTORY_CHUNK];
@@ -75,6 +77,7 @@ static void inventory_enter_blocks(const struct tp_inventory *inventory, struct 
     const void *list = inventory->seal.on ? page->sealed : page->free;
     entry->list = inventory_address(is_mixed ? page->side : list);
     entry->watch = page->watched ? inventory_address(page->watch) : 0;
+    entry->tracks = inventory_address(page->tracks);
     entry->size = page->block_size;
     entry->count = page->carved;
     entry->each = is_split ? (uint16_t)(TP_OS_PAGE / page->block_size) : 0;
@@ -94,6 +97,7 @@ static size_t inventory_enter(struct tp_inventory *inventory, struct tp_inventor
         entry->is_large = 1;
         entry->count = 1;
         entry->size = page->large_size;
+        entry->large_track = page->large_track;
     } else {
         inventory_enter_blocks(inventory, entry, page);
     }
@@ -390,7 +394,8 @@ static bool inventory_read_slots(struct tp_inventory *inventory)
         for (size_t i = 0; i < count; i++)
             inventory->slot_states[begin + i] = inventory_state_of(&slots[i]);
     }
-    return true;
+    return tp_image_get(inventory->image, inventory_address(inventory->chart.track_turns), inventory->turns,
+                        used * sizeof(inventory->turns[0]));
 }
 
 static void inventory_read_threads(struct tp_inventory *inventory)
@@ -416,8 +421,10 @@ static int inventory_set_desk(struct tp_inventory *inventory)
     inventory->thread_count = inventory->areas[TP_AREA_THREADS].committed / TP_THREAD_STRIDE;
     inventory->desk = image->memory(image, sizeof(*inventory->desk));
     inventory->slot_states = image->memory(image, TP_SLOT_COUNT);
+    inventory->turns = image->memory(image, TP_SLOT_COUNT * sizeof(inventory->turns[0]));
     inventory->frozen = image->memory(image, inventory->thread_count + 1);
-    return inventory->desk != NULL && inventory->slot_states != NULL && inventory->frozen != NULL ? 0 : -ENOMEM;
+    bool is_there = inventory->desk != NULL && inventory->slot_states != NULL && inventory->turns != NULL;
+    return is_there && inventory->frozen != NULL ? 0 : -ENOMEM;
 }
 
 /* All states are zero: no block is known to be free yet. */
@@ -572,6 +579,43 @@ static size_t inventory_asked(const struct tp_inventory *inventory, const struct
     return is_read ? page->size - seal.slop : node->size;
 }
 
+static bool inventory_read_tracks(struct tp_inventory *inventory, const struct tp_inventory_page *page)
+{
+    struct tp_inventory_desk *desk = inventory->desk;
+    if (desk->tracked == page)
+        return true;
+    desk->tracked = NULL;
+    if (!tp_image_get(inventory->image, page->tracks, desk->tracks, page->count * sizeof(desk->tracks[0])))
+        return false;
+    desk->tracked = page;
+    return true;
+}
+
+/* As tp_track_find. */
+static void inventory_describe_tracked(struct tp_inventory *inventory, const struct tp_inventory_node *node,
+                                       struct tp_inventory_details *details)
+{
+    const struct tp_inventory_page *page = node->page;
+    struct tp_track track = page->large_track;
+    if (!page->is_large && (page->tracks == 0 || !inventory_read_tracks(inventory, page)))
+        return;
+    if (!page->is_large)
+        track = inventory->desk->tracks[node->index];
+    if (track.stack == 0 || track.turn == 0 || track.turn != inventory->turns[details->slot])
+        return;
+    details->stack = track.stack;
+    details->size = page->is_large ? page->size - track.size : track.size;
+}
+
+static void inventory_describe_watched(const struct tp_inventory *inventory, const struct tp_inventory_node *node,
+                                       struct tp_inventory_details *details)
+{
+    const struct tp_watch *watch = &inventory->desk->watch[node->index];
+    details->size = watch->size;
+    details->stack = watch->alloc_stack;
+    details->life = watch->life;
+}
+
 bool tp_inventory_describe(struct tp_inventory *inventory, const struct tp_inventory_node *node,
                            struct tp_inventory_details *details)
 {
@@ -585,18 +629,17 @@ bool tp_inventory_describe(struct tp_inventory *inventory, const struct tp_inven
     details->slot = page->slot;
     details->size = inventory_asked(inventory, node);
     details->is_unsure = page->is_unsure;
-    if (page->slot != TAGPOOL_SEGMENT_NO_SLOT)
-        return true;
-    if (!inventory_read_tables(inventory, page))
+    if (page->slot == TAGPOOL_SEGMENT_NO_SLOT && !inventory_read_tables(inventory, page))
         return false;
-    details->slot = inventory->desk->side[node->index] & ~TP_SIDE_FREED;
-    if (page->watch != 0) {
-        const struct tp_watch *watch = &inventory->desk->watch[node->index];
-        details->size = watch->size;
-        details->stack = watch->alloc_stack;
-        details->life = watch->life;
-    }
-    return details->slot < TP_SLOT_COUNT;
+    if (page->slot == TAGPOOL_SEGMENT_NO_SLOT)
+        details->slot = inventory->desk->side[node->index] & ~TP_SIDE_FREED;
+    if (details->slot >= TP_SLOT_COUNT)
+        return false;
+    if (page->watch != 0)
+        inventory_describe_watched(inventory, node, details);
+    else
+        inventory_describe_tracked(inventory, node, details);
+    return true;
 }
 
 const struct tp_thread *tp_inventory_thread(const struct tp_inventory *inventory, size_t index)

@@ -39,13 +39,15 @@ enum tp_block_state {
 struct tp_inventory_page {
     uint64_t first; /* number of its first block */
     uintptr_t start;
-    uintptr_t list;  /* the first free block of a page of one tag; the side array of a mixed one */
-    uintptr_t watch; /* 0: not watched */
-    size_t size;     /* of a block */
-    uint32_t count;  /* blocks that were given out ever; 0: there is no page */
-    uint32_t back;   /* units to the first of the page */
-    uint16_t each;   /* blocks of an OS page, where none straddles two; else 0 */
-    uint16_t slot;   /* TAGPOOL_SEGMENT_NO_SLOT: mixed */
+    uintptr_t list;   /* the first free block of a page of one tag; the side array of a mixed one */
+    uintptr_t watch;  /* 0: not watched */
+    uintptr_t tracks; /* 0: none */
+    struct tp_track large_track;
+    size_t size;    /* of a block */
+    uint32_t count; /* blocks that were given out ever; 0: there is no page */
+    uint32_t back;  /* units to the first of the page */
+    uint16_t each;  /* blocks of an OS page, where none straddles two; else 0 */
+    uint16_t slot;  /* TAGPOOL_SEGMENT_NO_SLOT: mixed */
     uint8_t is_large;
     uint8_t is_unsure; /* its list is not kept: a thread of the parent's had it */
 };
@@ -72,6 +74,7 @@ struct tp_inventory {
     uint64_t node_count;
     uint8_t *state;
     uint8_t *slot_states; /* what all blocks of a slot have in their state */
+    uint16_t *turns;      /* as tp_track_turns */
     uint8_t *frozen;      /* by index of a thread: whether its lists are not kept */
     size_t thread_count;
     struct tp_inventory_desk *desk; /* room to read into */

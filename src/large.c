@@ -18,6 +18,7 @@ static void *large_finish(struct tp_page *span, const struct tp_large_request *r
     span->account = (uint16_t)request->account;
     span->large_size = size;
     span->large_asked = size;
+    span->large_track = (struct tp_track){0};
     span->used = 1;
     tp_poke(&span->owner, TP_OWNER_NONE);
     tp_poke(&span->state, TP_UNIT_LARGE);

@@ -19,7 +19,7 @@
 #ifndef TP_LIMIT_H
 #define TP_LIMIT_H
 
-#include "tag.h"
+#include "thread.h"
 
 #include <tagpool/limit.h>
 
@@ -75,6 +75,33 @@ TP_INLINE bool tp_limit_grow(struct tp_meter *meter, size_t bytes)
 TP_INLINE void tp_limit_shrink(struct tp_meter *meter, size_t bytes)
 {
     __atomic_fetch_sub(&meter->bound, bytes, __ATOMIC_RELAXED);
+}
+
+/*
+ * As tp_limit_grow and tp_limit_shrink of the slot's meter, for a thread that asks often: what it holds ahead stays in
+ * the bound (J1), and nobody else waits for the word.
+ */
+#define TP_LIMIT_AHEAD (16 * TP_KIB)
+
+/* Threads give back what they hold ahead when they end.  Before the first tp_limit_give. */
+void tp_limit_hold_ahead(void);
+
+bool tp_limit_draw_more(struct tp_thread_slot *entry, uint32_t slot, size_t bytes);
+void tp_limit_give_back(struct tp_thread_slot *entry, uint32_t slot);
+
+TP_INLINE bool tp_limit_draw(struct tp_thread_slot *entry, uint32_t slot, size_t bytes)
+{
+    if (TP_UNLIKELY(entry->drawn < bytes))
+        return tp_limit_draw_more(entry, slot, bytes);
+    entry->drawn -= (uint32_t)bytes;
+    return true;
+}
+
+TP_INLINE void tp_limit_give(struct tp_thread_slot *entry, uint32_t slot, size_t bytes)
+{
+    entry->drawn += (uint32_t)bytes;
+    if (TP_UNLIKELY(entry->drawn > 2 * TP_LIMIT_AHEAD))
+        tp_limit_give_back(entry, slot);
 }
 
 /*

@@ -2,39 +2,16 @@
 
 struct tp_page tp_page_none;
 
-/* Blocks of the pool table lie within OS pages, those of the packed table end to end. */
-static bool page_is_split(const struct tp_page *page)
+char *tp_page_block_split(const struct tp_page *page, uint32_t index)
 {
-    return page->table == TP_TABLE_POOL && page->block_size < TP_OS_PAGE;
-}
-
-char *tp_page_block(const struct tp_page *page, uint32_t index)
-{
-    if (!page_is_split(page))
-        return page->start + (size_t)index * page->block_size;
     uint32_t each = (uint32_t)(TP_OS_PAGE / page->block_size);
     return page->start + index / each * TP_OS_PAGE + (size_t)(index % each) * page->block_size;
 }
 
-static uint32_t page_divide(const struct tp_page *page, size_t offset)
+uint32_t tp_page_index_split(const struct tp_page *page, size_t offset)
 {
-    uint64_t reciprocal = tp_class_tables[page->table].reciprocal[page->class];
-    return (uint32_t)(offset * reciprocal >> TP_CLASS_SHIFT);
-}
-
-uint32_t tp_page_index_near(const struct tp_page *page, const void *p)
-{
-    size_t offset = (size_t)((const char *)p - page->start);
-    if (!page_is_split(page))
-        return page_divide(page, offset);
     uint32_t each = (uint32_t)(TP_OS_PAGE / page->block_size);
-    return (uint32_t)(offset / TP_OS_PAGE) * each + page_divide(page, offset % TP_OS_PAGE);
-}
-
-bool tp_page_find(const struct tp_page *page, const void *p, uint32_t *index)
-{
-    *index = tp_page_index_near(page, p);
-    return *index < page->capacity && tp_page_block(page, *index) == p;
+    return (uint32_t)(offset / TP_OS_PAGE) * each + tp_page_divide(page, offset % TP_OS_PAGE);
 }
 
 uint32_t tp_page_index(const struct tp_page *page, const void *p)

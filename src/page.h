@@ -78,6 +78,13 @@ TP_INLINE enum tp_watch_life tp_watch_life(const struct tp_watch *watch)
     return (enum tp_watch_life)(tp_peek(&watch->life) % TP_WATCH_LIFE_STEPS);
 }
 
+/* What a page of ordinary blocks knows of a block that is tracked (track.h). */
+struct tp_track {
+    uint32_t stack;     /* a number of stack.h; 0: none was taken */
+    uint32_t size : 18; /* as requested; of a large block: how many of its bytes were not */
+    uint32_t turn : 14;
+};
+
 /* What a mixed page knows of a block. */
 struct tp_side {
     uint16_t slot;    /* TAGPOOL_SEGMENT_NO_SLOT: it is free */
@@ -130,7 +137,11 @@ struct tp_page {
         uint16_t *accounts;     /* mixed pages: quota account of each block; NULL: none was charged yet */
         struct tp_watch *watch; /* watched pages */
     };
-    uint64_t freed_ms; /* when a free run became free */
+    union {
+        uint64_t freed_ms;           /* when a free run became free */
+        struct tp_track *tracks;     /* pages of ordinary blocks; NULL: none was tracked yet */
+        struct tp_track large_track; /* large blocks */
+    };
 };
 
 /* Descriptors are so much larger than rows. */
@@ -252,14 +263,40 @@ bool tp_page_extend(struct tp_page *page);
  */
 uint32_t tp_page_index(const struct tp_page *page, const void *p);
 
-/* The index of the block that an address of the page lies in, in bounds or not. */
-uint32_t tp_page_index_near(const struct tp_page *page, const void *p);
+/* Blocks of the pool table lie within OS pages, those of the packed table end to end. */
+TP_INLINE bool tp_page_is_split(const struct tp_page *page)
+{
+    return page->table == TP_TABLE_POOL && page->block_size < TP_OS_PAGE;
+}
 
-/* As tp_page_index; false where the other stops. */
-bool tp_page_find(const struct tp_page *page, const void *p, uint32_t *index);
+TP_INLINE uint32_t tp_page_divide(const struct tp_page *page, size_t offset)
+{
+    return (uint32_t)(offset * tp_class_tables[page->table].reciprocal[page->class] >> TP_CLASS_SHIFT);
+}
+
+uint32_t tp_page_index_split(const struct tp_page *page, size_t offset);
+char *tp_page_block_split(const struct tp_page *page, uint32_t index);
+
+/* The index of the block that an address of the page lies in, in bounds or not. */
+TP_INLINE uint32_t tp_page_index_near(const struct tp_page *page, const void *p)
+{
+    size_t offset = (size_t)((const char *)p - page->start);
+    return TP_LIKELY(!tp_page_is_split(page)) ? tp_page_divide(page, offset) : tp_page_index_split(page, offset);
+}
 
 /* Where the block of an index begins. */
-char *tp_page_block(const struct tp_page *page, uint32_t index);
+TP_INLINE char *tp_page_block(const struct tp_page *page, uint32_t index)
+{
+    return TP_LIKELY(!tp_page_is_split(page)) ? page->start + (size_t)index * page->block_size
+                                              : tp_page_block_split(page, index);
+}
+
+/* As tp_page_index; false where the other stops. */
+TP_INLINE bool tp_page_find(const struct tp_page *page, const void *p, uint32_t *index)
+{
+    *index = tp_page_index_near(page, p);
+    return *index < page->capacity && tp_page_block(page, *index) == p;
+}
 
 /* A stop where p was never given out.  Owner only. */
 void tp_page_check_carved(const struct tp_page *page, uint32_t index, const void *p);

@@ -32,8 +32,6 @@ static bool range_find_watched(struct range_block *block, const void *p)
     if (index >= page->carved)
         return false;
     const struct tp_watch *watch = &page->watch[index];
-    if (tp_watch_is_bare(watch))
-        return false;
     *block = (struct range_block){tp_page_block(page, index), tp_peek(&watch->size),
                                   tp_watch_life(watch) == TP_WATCH_LIVES, tp_side_last_slot(page, index)};
     return true;

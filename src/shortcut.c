@@ -2,76 +2,101 @@
 #include "account.h"
 #include "alloc.h"
 #include "budget.h"
+#include "figures.h"
 #include "limit.h"
 #include "side.h"
+#include "track.h"
 #include "verify.h"
 #include "watch.h"
 
-/* --- allocate ------------------------------------------------------------------------------------------------- */
+/* --- tracked blocks --------------------------------------------------------------------------------------------- */
+
+static void *shortcut_tracked(struct tp_gate *gate, uint32_t slot, size_t size, const struct tp_call *call)
+{
+    const struct tp_heap *heap = gate->thread->slots[slot].heap;
+    struct tagpool_segment_verifier *figures = tp_figures_own(gate);
+    if (TP_UNLIKELY(heap == NULL || figures == NULL || size >= TP_OS_PAGE || tp_limit_is_near(slot)))
+        return NULL;
+    struct tp_page *page = heap->page[tp_class_of(tp_tag_classes(slot), size)];
+    if (TP_UNLIKELY(page->tracks == NULL))
+        return NULL;
+    void *block = tp_page_pop(page);
+    if (TP_UNLIKELY(block == NULL))
+        return NULL;
+    tp_page_count_alloc(page);
+    tp_figures_add_tracked(figures);
+    uint32_t stack = tp_trace_take(call, (enum tp_trace_level)tp_verify_settled[slot].trace);
+    tp_track_write(page, tp_page_index_near(page, block), block, tp_track_made(slot, stack, size));
+    return block;
+}
+
+/* --- watched blocks --------------------------------------------------------------------------------------------- */
 
 /* The watched page that a request is served from; NULL: none is at hand. */
 TP_INLINE struct tp_page *shortcut_page(const struct tp_thread *thread, uint32_t slot, size_t bytes)
 {
     const struct tp_heap *heap = thread->mixed[tp_tags[slot].layout + TP_LAYOUT_COUNT];
-    if (TP_UNLIKELY(heap == NULL || bytes > TP_CLASS_MAX_SIZE))
+    if (TP_UNLIKELY(heap == NULL || bytes >= TP_OS_PAGE))
         return NULL;
     struct tp_page *page = heap->page[tp_class_of(tp_tag_classes(slot), bytes)];
     return TP_LIKELY(page->free != NULL) ? page : NULL;
 }
 
-static void *shortcut_take(struct tp_thread *thread, struct tp_page *page, const struct tp_checked_request *request)
+static void *shortcut_take(struct tp_gate *gate, struct tp_page *page, uint32_t slot, size_t size,
+                           const struct tp_call *call, enum tagpool_report_face face)
 {
-    size_t bytes = tp_checked_bytes(request->size);
-    if (TP_UNLIKELY(tp_limit_is_near(request->slot) || !tp_limit_grow(&tp_tags[request->slot].meter, bytes)))
+    size_t bytes = tp_checked_bytes(size);
+    struct tp_thread *thread = gate->thread;
+    struct tagpool_segment_verifier *figures = tp_figures_own(gate);
+    if (TP_UNLIKELY(figures == NULL || tp_limit_is_near(slot) || !tp_limit_draw(&thread->slots[slot], slot, bytes)))
         return NULL;
-    void *block = tp_page_pop(page);
-    uint32_t index = tp_page_index(page, block);
-    tp_side_give(page, index, request->slot, TP_ACCOUNT_NONE);
-    tp_account_alloc(thread, request->slot, bytes);
-    tp_verify_note_settled(page->region, request->size);
-    return tp_watch_begin(page, index, block, request);
+    char *block = tp_page_pop(page);
+    uint32_t index = tp_page_index_near(page, block);
+    tp_poke(&page->side[index], (uint16_t)slot);
+    tp_account_alloc(thread, slot, bytes);
+    tp_figures_add_watched(figures, page->region, bytes);
+    const struct tp_watch_start start = {(uint32_t)size,
+                                         tp_trace_take(call, (enum tp_trace_level)tp_verify_settled[slot].trace),
+                                         thread->kernel_id, (uint8_t)face, false};
+    return tp_watch_begin(page, index, block, start);
 }
 
-static void *shortcut_special(struct tp_thread *thread, const struct tp_checked_request *request,
-                              struct tp_verify_plan plan)
+static TP_NOINLINE void *shortcut_special(struct tp_thread *thread, uint32_t slot, size_t size,
+                                          const struct tp_call *call, enum tagpool_report_face face)
 {
-    const struct tp_alloc_request special = {
-        .slot = request->slot, .size = request->size, .alignment = 16, .call = *request->call, .face = request->face};
+    const struct tp_alloc_request special = {.slot = slot, .size = size, .alignment = 16, .call = *call, .face = face};
+    struct tp_verify_plan plan = tp_verify_settled[slot];
     plan.treatment = TP_TREAT_SPECIAL;
     plan.trace = TP_TRACE_DEEP;
     return tp_alloc_planned(thread, &special, plan);
 }
 
-static void *shortcut_checked(struct tp_thread *thread, const struct tp_checked_request *request,
-                              struct tp_verify_plan plan)
+static void *shortcut_watched(struct tp_gate *gate, uint32_t slot, size_t size, const struct tp_call *call,
+                              enum tagpool_report_face face)
 {
-    struct tp_page *page = shortcut_page(thread, request->slot, request->size + (request->bare ? 0 : TP_WATCH_ZONE));
-    if (page == NULL)
+    struct tp_page *page = shortcut_page(gate->thread, slot, size + TP_WATCH_ZONE);
+    if (TP_UNLIKELY(page == NULL))
         return NULL;
-    if (plan.is_auto && tp_budget_allows(request->call, request->size))
-        return shortcut_special(thread, request, plan);
-    return shortcut_take(thread, page, request);
+    if (tp_verify_settled[slot].is_auto && tp_budget_allows(call, size))
+        return shortcut_special(gate->thread, slot, size, call, face);
+    return shortcut_take(gate, page, slot, size, call, face);
 }
+
+/* --- allocate ------------------------------------------------------------------------------------------------- */
 
 void *tp_shortcut_alloc(uint64_t key, size_t size, enum tagpool_report_face face, const struct tp_call *call)
 {
-    const struct tp_site_entry *entry = tp_site_find(tp_gate_self, key);
+    struct tp_gate *gate = tp_gate_self;
+    const struct tp_site_entry *entry = tp_site_find(gate, key);
     uint32_t slot;
-    if (entry == NULL || !tp_heap_is_cold(entry->heap, &slot) || !tp_tag_is_concerned(slot))
+    if (TP_UNLIKELY(entry == NULL || !tp_heap_is_cold(entry->heap, &slot)))
         return NULL;
-    struct tp_verify_plan plan = tp_verify_settled(slot);
-    if (plan.treatment == TP_TREAT_PLAIN)
+    const struct tp_verify_plan *plan = &tp_verify_settled[slot];
+    if (TP_UNLIKELY(!plan->is_settled))
         return NULL;
-    const struct tp_checked_request request = {
-        .slot = slot,
-        .size = size,
-        .alignment = 16,
-        .face = face,
-        .call = call,
-        .trace = (enum tp_trace_level)plan.trace,
-        .bare = plan.treatment == TP_TREAT_TRACK,
-    };
-    return shortcut_checked(tp_gate_self->thread, &request, plan);
+    if (plan->treatment != TP_TREAT_PLAIN)
+        return shortcut_watched(gate, slot, size, call, face);
+    return plan->is_auto ? NULL : shortcut_tracked(gate, slot, size, call);
 }
 
 /* --- free ----------------------------------------------------------------------------------------------------- */
@@ -96,15 +121,16 @@ bool tp_shortcut_free(void *p, const struct tp_checked_free *how)
         return false;
     uint32_t slot = page->side[index];
     struct tp_watch *watch = &page->watch[index];
+    struct tagpool_segment_verifier *figures = tp_figures_own(gate);
     if ((slot & TP_SIDE_FREED) != 0 || slot == TAGPOOL_SEGMENT_NO_SLOT || watch->account != TP_ACCOUNT_NONE ||
-        tp_limit_is_near(slot))
+        figures == NULL || tp_limit_is_near(slot))
         return false;
     size_t bytes = tp_checked_bytes(watch->size);
     page->side[index] = (uint16_t)(slot | TP_SIDE_FREED);
     tp_watch_end(gate->thread, page, index, p, how);
     tp_account_free(gate->thread, slot, bytes);
-    tp_limit_shrink(&tp_tags[slot].meter, bytes);
-    tp_verify_note_freed(page->region, bytes);
-    tp_watch_detain(gate->thread, page, index, p); /* the page may be somebody else's now */
+    tp_limit_give(&gate->thread->slots[slot], slot, bytes);
+    tp_figures_add_freed(figures, page->region, bytes);
+    tp_watch_detain(gate->thread, page, p); /* the page may be somebody else's now */
     return true;
 }

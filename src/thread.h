@@ -44,9 +44,10 @@ struct tp_gate {
     uint64_t id; /* the thread's id, ~0 for the gate of no thread; 0: a new address space */
     struct tp_thread *thread;
     uint64_t epoch;
-    uint64_t parts;    /* bit i: entries were made in part i of the table */
-    uint32_t adoption; /* of the first gate alone: see thread_adopt_once */
-    struct tp_harden_ring *ring; /* the thread's, at hand */
+    uint64_t parts;                           /* bit i: entries were made in part i of the table */
+    uint32_t adoption;                        /* of the first gate alone: see thread_adopt_once */
+    struct tp_harden_ring *ring;              /* the thread's, at hand */
+    struct tagpool_segment_verifier *figures; /* figures.h; NULL: not looked up yet, or none */
     struct tp_site_entry sites[TP_GATE_SITES] __attribute__((aligned(TP_CACHE_LINE)));
     struct tagpool_lookaside_hand *hands[TP_GATE_HANDS]; /* by a list's number; the first stays NULL (lookaside.c) */
 };
@@ -66,6 +67,7 @@ struct tp_thread_slot {
     struct tp_heap *heap;                /* NULL: cold, its blocks come from mixed pages */
     struct tagpool_segment_tally *tally; /* NULL: none yet */
     uint32_t cold_allocs;
+    uint32_t drawn; /* bytes that the slot's meter holds ahead of its watched blocks: tp_limit_draw */
 };
 
 /* Blocks of one page of another thread's, until there are enough to send (mail.h). */

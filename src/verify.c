@@ -1,5 +1,6 @@
 #include "verify.h"
 #include "budget.h"
+#include "figures.h"
 #include "harden.h"
 #include "inject.h"
 #include "inquest.h"
@@ -11,6 +12,7 @@
 #include "systematic.h"
 #include "tell.h"
 #include "thread.h"
+#include "track.h"
 #include "trap.h"
 #include "watch.h"
 
@@ -27,63 +29,6 @@ static struct verify_rules *verify_rules = &verify_sets[0];
 static uint64_t verify_epoch;
 static uint32_t verify_version;
 static bool verify_tells_leaks; /* at the end */
-
-/* --- numbers -------------------------------------------------------------------------------------------------- */
-
-/* How much is live in all parts is looked at when a part has more blocks than ever before, by such a share. */
-#define VERIFY_LOOK_SHARE 16u
-static uint64_t verify_most[TAGPOOL_SEGMENT_VERIFIER_PARTS][TAGPOOL_SEGMENT_REGIONS];
-
-/* The first threads have parts of their own; all others share the last one. */
-#define VERIFY_SHARED_PART (TAGPOOL_SEGMENT_VERIFIER_PARTS - 1)
-
-static uint32_t verify_part_number(void)
-{
-    uint64_t index = (tp_gate_self->id >> 4) - TP_OWNER_FIRST_THREAD;
-    return index < VERIFY_SHARED_PART ? (uint32_t)index : VERIFY_SHARED_PART;
-}
-
-static struct tagpool_segment_verifier *verify_part(void)
-{
-    return &tp_segment->verifier[verify_part_number()];
-}
-
-/* One instruction, where the thread is alone. */
-TP_INLINE uint64_t verify_count(uint64_t *counter, uint64_t n)
-{
-    if (TP_UNLIKELY(counter >= (uint64_t *)&tp_segment->verifier[VERIFY_SHARED_PART]))
-        return __atomic_add_fetch(counter, n, __ATOMIC_RELAXED);
-    uint64_t value = *counter + n;
-    tp_publish(counter, value);
-    return value;
-}
-
-/* Of the field at this offset, over all parts. */
-static uint64_t verify_sum(size_t field)
-{
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < TAGPOOL_SEGMENT_VERIFIER_PARTS; i++)
-        sum += tp_peek((const uint64_t *)((const char *)&tp_segment->verifier[i] + field));
-    return sum;
-}
-
-#define VERIFY_SUM(field) verify_sum(offsetof(struct tagpool_segment_verifier, field))
-
-/* Two threads may write here: the lower of two peaks of the same moment is a peak as well. */
-static void verify_raise_peak(uint64_t *peak, uint64_t live)
-{
-    if ((int64_t)live > 0 && live > tp_peek(peak))
-        tp_poke(peak, live);
-}
-
-static void verify_note_peaks(uint32_t region)
-{
-    size_t word = region * sizeof(uint64_t);
-    verify_raise_peak(&tp_segment->verified_peak_blocks[region],
-                      verify_sum(offsetof(struct tagpool_segment_verifier, live_blocks) + word));
-    verify_raise_peak(&tp_segment->verified_peak_bytes[region],
-                      verify_sum(offsetof(struct tagpool_segment_verifier, live_bytes) + word));
-}
 
 /* --- which rules a slot matches ------------------------------------------------------------------------------- */
 
@@ -103,8 +48,7 @@ static bool verify_matches(const struct tagpool_segment_rule *rule, uint32_t slo
     return tp_settings_match(rule->pattern, tag) || tp_settings_match(rule->pattern, tp_segment_slots[slot].name);
 }
 
-/* Plans of slots whose rules leave nothing to decide; TP_TREAT_PLAIN elsewhere. */
-static struct tp_verify_plan verify_settled[TP_SLOT_COUNT];
+struct tp_verify_plan tp_verify_settled[TP_SLOT_COUNT];
 
 #define VERIFY_TRACKS (TAGPOOL_SEGMENT_RULE_TRACK | TAGPOOL_SEGMENT_RULE_TRACK_SITE | TAGPOOL_SEGMENT_RULE_TRACK_FULL)
 
@@ -127,7 +71,7 @@ static void verify_raise(struct tp_verify_plan *plan, enum tp_treatment treatmen
 static void verify_raise_by_flags(struct tp_verify_plan *plan, const struct tagpool_segment_rule *rule)
 {
     if ((rule->flags & VERIFY_TRACKS) != 0)
-        verify_raise(plan, TP_TREAT_TRACK, verify_trace(rule));
+        verify_raise(plan, TP_TREAT_PLAIN, verify_trace(rule));
     if ((rule->flags & TAGPOOL_SEGMENT_RULE_WATCH) != 0)
         verify_raise(plan, TP_TREAT_WATCH, TP_TRACE_SAMPLED);
 }
@@ -142,7 +86,7 @@ static bool verify_is_settled(const struct tagpool_segment_rule *rule)
 
 static struct tp_verify_plan verify_settle(const struct verify_rules *set, uint32_t rules)
 {
-    struct tp_verify_plan plan = {.is_counted = true}, none = {0};
+    struct tp_verify_plan plan = {.is_counted = true, .is_settled = rules != 0}, none = {0};
     for (; rules != 0; rules &= rules - 1) {
         const struct tagpool_segment_rule *rule = &set->rows[__builtin_ctz(rules)];
         if (!verify_is_settled(rule))
@@ -160,7 +104,11 @@ static void verify_note_slot(uint32_t slot)
     for (uint32_t i = 0; i < set->count; i++)
         if (verify_matches(&set->rows[i], slot))
             rules |= (uint16_t)(1u << i);
-    verify_settled[slot] = verify_settle(set, rules);
+    if (rules != 0)
+        tp_track_begin(slot);
+    else
+        tp_track_end(slot);
+    tp_verify_settled[slot] = verify_settle(set, rules);
     tp_poke(&tp_tag_rules[slot], rules);
 }
 
@@ -205,56 +153,6 @@ struct tp_verify_plan tp_verify_plan(uint32_t slot, size_t size, const struct tp
     for (uint32_t rules = tp_peek(&tp_tag_rules[slot]); rules != 0; rules &= rules - 1)
         verify_follow_rule((uint32_t)__builtin_ctz(rules), slot, size, call, &plan);
     return plan;
-}
-
-struct tp_verify_plan tp_verify_settled(uint32_t slot)
-{
-    return verify_settled[slot];
-}
-
-void tp_verify_note_refusal(void)
-{
-    verify_count(&verify_part()->special_refused_total, 1);
-}
-
-void tp_verify_note_made(enum tp_treatment treatment, uint32_t region, size_t bytes)
-{
-    struct tagpool_segment_verifier *part = verify_part();
-    verify_count(treatment == TP_TREAT_SPECIAL ? &part->special_total : &part->watched_total, 1);
-    verify_count(&part->live_bytes[region], bytes);
-    uint64_t live = verify_count(&part->live_blocks[region], 1);
-    uint64_t *most = &verify_most[part - tp_segment->verifier][region];
-    if (TP_UNLIKELY((int64_t)live > (int64_t)tp_peek(most))) {
-        tp_poke(most, live + live / VERIFY_LOOK_SHARE);
-        verify_note_peaks(region);
-    }
-}
-
-void tp_verify_note_freed(uint32_t region, size_t bytes)
-{
-    struct tagpool_segment_verifier *part = verify_part();
-    verify_count(&part->live_blocks[region], (uint64_t)-1);
-    verify_count(&part->live_bytes[region], 0 - (uint64_t)bytes);
-}
-
-void tp_verify_note_end(const struct tp_verify_plan *plan, size_t size, bool is_made)
-{
-    struct tagpool_segment_verifier *part = verify_part();
-    if (plan->fail)
-        verify_count(&part->failed_deliberately_total, 1);
-    else
-        verify_count(is_made ? &part->succeeded_total : &part->failed_total, 1);
-    if (size >= TP_OS_PAGE)
-        verify_count(&part->page_or_more_total, 1);
-}
-
-void tp_verify_note_settled(uint32_t region, size_t size)
-{
-    struct tagpool_segment_verifier *part = verify_part();
-    verify_count(&part->succeeded_total, 1);
-    if (TP_UNLIKELY(size >= TP_OS_PAGE))
-        verify_count(&part->page_or_more_total, 1);
-    tp_verify_note_made(TP_TREAT_WATCH, region, tp_checked_bytes(size));
 }
 
 /* --- rules that come into force ------------------------------------------------------------------------------- */
@@ -371,19 +269,6 @@ void tp_verify_init(void)
     verify_begin(verify_rules, NULL);
 }
 
-void tp_verify_counters(struct tagpool_report_counters *counters)
-{
-    *counters = (struct tagpool_report_counters){
-        .allocs_succeeded = VERIFY_SUM(succeeded_total),
-        .allocs_special = VERIFY_SUM(special_total),
-        .allocs_watched = VERIFY_SUM(watched_total),
-        .special_refused = VERIFY_SUM(special_refused_total),
-        .allocs_failed = VERIFY_SUM(failed_total),
-        .faults_injected = VERIFY_SUM(failed_deliberately_total),
-    };
-    counters->allocs_attempted = counters->allocs_succeeded + counters->allocs_failed + counters->faults_injected;
-}
-
 void tp_verify_end(uintptr_t stack)
 {
     struct tagpool_report_counters counters;
@@ -393,7 +278,7 @@ void tp_verify_end(uintptr_t stack)
     tp_watch_check_all();
     tp_special_check_all();
     tp_systematic_end();
-    tp_verify_counters(&counters);
+    tp_figures_read(&counters);
     if (verify_tells_leaks)
         tp_inquest_tell(tp_tag_rules, stack, &counters);
     tp_tell_end(&counters);

@@ -13,7 +13,7 @@
 
 #include "checked.h"
 
-enum tp_treatment { TP_TREAT_PLAIN, TP_TREAT_TRACK, TP_TREAT_WATCH, TP_TREAT_SPECIAL };
+enum tp_treatment { TP_TREAT_PLAIN, TP_TREAT_WATCH, TP_TREAT_SPECIAL };
 
 /* What is done with one request.  Fits a register. */
 struct tp_verify_plan {
@@ -24,7 +24,7 @@ struct tp_verify_plan {
     bool under;        /* as in struct tp_checked_request, as the next */
     bool exact;
     bool is_auto; /* some go to special pool, by the budget */
-    uint8_t reserved;
+    bool is_settled; /* tp_verify_settled */
 };
 
 _Static_assert(sizeof(struct tp_verify_plan) == 8, "fits a register");
@@ -36,22 +36,10 @@ void tp_verify_init(void);
 struct tp_verify_plan tp_verify_plan(uint32_t slot, size_t size, const struct tp_call *call);
 
 /*
- * The plan that all requests for a concerned slot have in common, as far as watched and tracked blocks go;
- * TP_TREAT_PLAIN: each has one of its own.  Where it is_auto, the budget is to be asked for each.
+ * By slot: the plan that all requests have in common, as far as watched and tracked blocks go, if it is_settled; else
+ * each has one of its own.  Where it is_auto, the budget is to be asked for each.
  */
-struct tp_verify_plan tp_verify_settled(uint32_t slot);
-
-/* Special pool refused a request; a checked block was made, or freed: of the request's region and bytes. */
-void tp_verify_note_refusal(void);
-void tp_verify_note_made(enum tp_treatment treatment, uint32_t region, size_t bytes);
-void tp_verify_note_freed(uint32_t region, size_t bytes);
-
-/* The end of a request that is counted; and of one that is watched or tracked by a settled plan. */
-void tp_verify_note_end(const struct tp_verify_plan *plan, size_t size, bool is_made);
-void tp_verify_note_settled(uint32_t region, size_t size);
-
-/* What the verifier has done. */
-void tp_verify_counters(struct tagpool_report_counters *counters);
+extern TP_HIDDEN struct tp_verify_plan tp_verify_settled[TP_SLOT_COUNT];
 
 /* The program ends by itself: what is still out is looked at.  `stack` is as in inquest.h. */
 void tp_verify_end(uintptr_t stack);

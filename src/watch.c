@@ -1,4 +1,5 @@
 #include "watch.h"
+#include "limit.h"
 #include "mail.h"
 #include "metadata.h"
 #include "os.h"
@@ -17,11 +18,10 @@
 #define WATCH_BLOCKS 1024u
 #define WATCH_BYTES (256 * TP_KIB)
 
-/* A block in quarantine. */
+/* A block in quarantine; its page stays where it is meanwhile. */
 struct watch_detained {
-    void *p;
-    uint32_t index; /* on its page */
-    uint32_t bytes;
+    char *p;
+    struct tp_page *page;
 };
 
 struct tp_watch_quarantine {
@@ -52,13 +52,20 @@ static uint8_t watch_freed_pattern(uint32_t index)
     return (uint8_t)(0xf0 | (index * 5 & 0x0f));
 }
 
-static void watch_check_behind(const struct tp_page *page, uint32_t index, const char *p)
+static TP_NOINLINE void watch_look_behind(const struct tp_page *page, uint32_t index, const char *p)
 {
     const struct tp_watch *watch = &page->watch[index];
     const char *changed = tp_checked_find_change(p + watch->size, p + page->block_size, watch_live_pattern(index));
-    if (TP_UNLIKELY(changed != NULL))
+    if (changed != NULL)
         tp_stop(TP_SPECIAL_OVERRUN_FOUND, (uintptr_t)p, (uintptr_t)changed, 0, changed,
                 tp_tags[tp_side_last_slot(page, index)].tag);
+}
+
+static void watch_check_behind(const struct tp_page *page, uint32_t index, const char *p)
+{
+    const char *from = p + page->watch[index].size;
+    if (TP_UNLIKELY(!tp_checked_is_whole(from, p + page->block_size, watch_live_pattern(index))))
+        watch_look_behind(page, index, p);
 }
 
 static size_t watch_fill_bytes(const struct tp_page *page)
@@ -66,31 +73,35 @@ static size_t watch_fill_bytes(const struct tp_page *page)
     return tp_min(page->block_size, WATCH_FILL);
 }
 
-/* Bytes [from, to) of a block that was freed. */
-static void watch_check_freed(const struct tp_page *page, uint32_t index, size_t from, size_t to)
+static TP_NOINLINE void watch_look_freed(const struct tp_page *page, uint32_t index, const char *from, const char *to)
 {
-    const char *p = tp_page_block(page, index);
-    const char *changed = tp_checked_find_change(p + from, p + to, watch_freed_pattern(index));
-    if (TP_UNLIKELY(changed != NULL))
+    const char *changed = tp_checked_find_change(from, to, watch_freed_pattern(index));
+    if (changed != NULL)
         tp_stop(TP_FREED_POOL_MODIFIED, (uintptr_t)changed, 1, 0, changed, tp_tags[tp_side_last_slot(page, index)].tag);
 }
 
-/* A block that had a life with patterns, and another one now. */
+/* Bytes [from, to) of a block that was freed: sixteen at least, for none is shorter than twice that. */
+static void watch_check_freed(const struct tp_page *page, uint32_t index, const char *from, const char *to)
+{
+    if (TP_UNLIKELY(!tp_checked_is_whole(from, to, watch_freed_pattern(index))))
+        watch_look_freed(page, index, from, to);
+}
+
+/* A block that had a life, and has another one now. */
 static bool watch_was_filled(const struct tp_watch *watch)
 {
-    return watch->life != 0 && !tp_watch_is_bare(watch);
+    return watch->life != 0;
 }
 
 /* --- a block's beginning -------------------------------------------------------------------------------------- */
 
-static void watch_describe(const struct tp_page *page, uint32_t index, const struct tp_checked_request *request)
+static void watch_describe(struct tp_watch *watch, struct tp_watch_start start)
 {
-    struct tp_watch *watch = &page->watch[index];
-    watch->size = (uint32_t)request->size;
-    watch->alloc_stack = tp_trace_take(request->call, request->trace);
-    watch->alloc_thread = page->heap->thread->kernel_id;
+    watch->size = start.size;
+    watch->alloc_stack = start.stack;
+    watch->alloc_thread = start.thread;
     watch->free_stack = watch->free_thread = 0;
-    watch->face = (uint8_t)(request->face | (request->bare ? TP_WATCH_BARE : 0));
+    watch->face = start.face;
 }
 
 /* What is written by one thread, and looked at by another that checks all. */
@@ -101,57 +112,35 @@ static void watch_step(struct tp_watch *watch)
 }
 
 /* At least of the link to the next free block: a search for leaks would be led there. */
-static void watch_clear(char *p, const struct tp_checked_request *request)
+static void watch_clear(char *p, struct tp_watch_start start)
 {
     ((struct tp_block *)p)->next = NULL;
-    if (request->zero)
-        memset(p, 0, request->size);
+    if (TP_UNLIKELY(start.zero))
+        memset(p, 0, start.size);
 }
 
-static void *watch_finish_bare(const struct tp_page *page, uint32_t index, char *p,
-                               const struct tp_checked_request *request)
+void *tp_watch_begin(const struct tp_page *page, uint32_t index, char *p, struct tp_watch_start start)
 {
     struct tp_watch *watch = &page->watch[index];
-    watch_describe(page, index, request);
-    tp_poke(&watch->life, (uint8_t)(watch->life + TP_WATCH_LIFE_STEPS));
-    watch_clear(p, request);
+    if (watch_was_filled(watch))
+        watch_check_freed(page, index, p + WATCH_LINK, p + watch_fill_bytes(page));
+    watch_step(watch);
+    watch_describe(watch, start);
+    watch_clear(p, start);
+    tp_checked_fill_run(p + start.size, p + page->block_size, watch_live_pattern(index));
+    watch_step(watch);
     return p;
-}
-
-void *tp_watch_begin(const struct tp_page *page, uint32_t index, char *p, const struct tp_checked_request *request)
-{
-    if (request->bare)
-        return watch_finish_bare(page, index, p, request);
-    if (watch_was_filled(&page->watch[index]))
-        watch_check_freed(page, index, WATCH_LINK, watch_fill_bytes(page));
-    watch_step(&page->watch[index]);
-    watch_describe(page, index, request);
-    watch_clear(p, request);
-    tp_checked_fill(p + request->size, p + page->block_size, watch_live_pattern(index));
-    watch_step(&page->watch[index]);
-    return p;
-}
-
-/* Bytes that count must not change: nobody is asked. */
-static bool watch_resize_bare(const struct tp_page *page, struct tp_watch *watch, size_t size)
-{
-    if (size > page->block_size || tp_checked_bytes(size) != tp_checked_bytes(watch->size))
-        return false;
-    watch->size = (uint32_t)size;
-    return true;
 }
 
 bool tp_watch_resize(struct tp_page *page, uint32_t index, void *p, size_t size)
 {
     struct tp_watch *watch = &page->watch[index];
-    if (tp_watch_is_bare(watch))
-        return watch_resize_bare(page, watch, size);
     if (size + TP_WATCH_ZONE > page->block_size || tp_checked_bytes(size) != tp_checked_bytes(watch->size))
         return false;
     watch_check_behind(page, index, p);
     watch_step(watch);
     watch->size = (uint32_t)size;
-    tp_checked_fill((char *)p + size, (char *)p + page->block_size, watch_live_pattern(index));
+    tp_checked_fill_run((char *)p + size, (char *)p + page->block_size, watch_live_pattern(index));
     tp_publish(&watch->life, (uint8_t)(watch->life + TP_WATCH_LIFE_STEPS - 1));
     return true;
 }
@@ -162,58 +151,55 @@ void tp_watch_end(const struct tp_thread *thread, struct tp_page *page, uint32_t
                   const struct tp_checked_free *how)
 {
     struct tp_watch *watch = &page->watch[index];
-    if (tp_watch_is_bare(watch))
-        return;
     tp_checked_stop_unless_match(p, tp_side_last_slot(page, index), watch->size, watch->face, how);
     watch_check_behind(page, index, p);
     watch_step(watch);
     watch->free_stack = tp_trace_take(how->call, TP_TRACE_SAMPLED);
     watch->free_thread = tp_checked_thread(thread);
-    tp_checked_fill(p, (char *)p + watch_fill_bytes(page), watch_freed_pattern(index));
+    tp_checked_fill_run(p, (char *)p + watch_fill_bytes(page), watch_freed_pattern(index));
     watch_step(watch);
 }
 
-static struct tp_page *watch_page(const void *p)
-{
-    size_t unit = tp_unit_of(p);
-    return &tp_space.pages[unit - (tp_peek(&tp_space.owners[unit]) & TP_OWNER_BACK_MASK)];
-}
-
 /* On its page's list again, sooner or later. */
-static void watch_send_home(struct tp_thread *thread, const struct watch_detained *block)
+static void watch_send_home(struct tp_thread *thread, struct watch_detained block)
 {
-    struct tp_page *page = watch_page(block->p);
-    if (!tp_watch_is_bare(&page->watch[block->index]))
-        watch_check_freed(page, block->index, 0, WATCH_LINK);
-    if (thread == NULL)
-        tp_mail_deliver(page, block->p);
-    else if (tp_peek(&page->owner) == thread->id)
-        tp_heap_put(page, block->p, block->p, 1);
-    else
-        tp_mail_send(thread, page, block->p);
+    struct tp_page *page = block.page;
+    watch_check_freed(page, tp_page_index_near(page, block.p), block.p, block.p + WATCH_LINK);
+    if (TP_UNLIKELY(thread == NULL))
+        tp_mail_deliver(page, block.p);
+    else if (TP_UNLIKELY(tp_peek(&page->owner) != thread->id))
+        tp_mail_send(thread, page, block.p);
+    else if (TP_UNLIKELY(tp_page_push(page, block.p)))
+        tp_heap_woken(page);
 }
 
-static struct watch_detained quarantine_take(struct tp_watch_quarantine *quarantine)
+TP_INLINE struct watch_detained quarantine_take(struct tp_watch_quarantine *quarantine)
 {
-    struct watch_detained block = quarantine->blocks[quarantine->first];
-    quarantine->first = (quarantine->first + 1) % WATCH_BLOCKS;
+    struct watch_detained block = quarantine->blocks[quarantine->first % WATCH_BLOCKS];
+    quarantine->first++;
     quarantine->count--;
-    quarantine->bytes -= block.bytes;
+    quarantine->bytes -= block.page->block_size;
     return block;
 }
 
-static void quarantine_put(struct tp_watch_quarantine *quarantine, const struct watch_detained *block)
+/* The one that leaves next was not touched for long. */
+TP_INLINE void quarantine_put(struct tp_watch_quarantine *quarantine, struct watch_detained block)
 {
-    quarantine->blocks[(quarantine->first + quarantine->count) % WATCH_BLOCKS] = *block;
+    quarantine->blocks[(quarantine->first + quarantine->count) % WATCH_BLOCKS] = block;
     quarantine->count++;
-    quarantine->bytes += block->bytes;
+    quarantine->bytes += block.page->block_size;
+    tp_prefetch_for_write(quarantine->blocks[quarantine->first % WATCH_BLOCKS].p);
+}
+
+TP_INLINE bool quarantine_is_full(const struct tp_watch_quarantine *quarantine)
+{
+    return quarantine->count >= watch_blocks_most || (quarantine->bytes >= WATCH_BYTES && quarantine->count > 0);
 }
 
 static void watch_empty_quarantine(struct tp_thread *thread)
 {
     while (thread->quarantine->count > 0) {
-        struct watch_detained oldest = quarantine_take(thread->quarantine);
-        watch_send_home(thread, &oldest);
+        watch_send_home(thread, quarantine_take(thread->quarantine));
     }
 }
 
@@ -222,7 +208,7 @@ static void watch_empty_quarantine(struct tp_thread *thread)
 static unsigned watch_class(const struct tp_checked_request *request)
 {
     const struct tp_class_table *table = tp_tag_classes(request->slot);
-    size_t size = request->size + (request->bare ? 0 : TP_WATCH_ZONE);
+    size_t size = request->size + TP_WATCH_ZONE;
     if (request->alignment > 16)
         return tp_class_of_aligned(table, size, request->alignment);
     return size <= TP_CLASS_MAX_SIZE ? tp_class_of(table, size) : TP_CLASS_LIMIT;
@@ -246,7 +232,11 @@ void *tp_watch_alloc(struct tp_thread *thread, const struct tp_checked_request *
         return NULL;
     const struct tp_mixed_request mixed = {request->slot, request->account, class, tp_checked_bytes(request->size)};
     void *block = watch_take(thread, &mixed, &page);
-    return block != NULL ? tp_watch_begin(page, tp_page_index(page, block), block, request) : NULL;
+    if (block == NULL)
+        return NULL;
+    const struct tp_watch_start start = {(uint32_t)request->size, tp_trace_take(request->call, request->trace),
+                                         thread->kernel_id, (uint8_t)request->face, request->zero};
+    return tp_watch_begin(page, tp_page_index(page, block), block, start);
 }
 
 /* --- threads -------------------------------------------------------------------------------------------------- */
@@ -258,8 +248,7 @@ static void watch_end_thread(struct tp_thread *thread)
     if (quarantine == NULL)
         return;
     while (quarantine->count > 0) {
-        struct watch_detained oldest = quarantine_take(quarantine);
-        watch_send_home(NULL, &oldest);
+        watch_send_home(NULL, quarantine_take(quarantine));
     }
     thread->quarantine = NULL;
     tp_metadata_free(quarantine, sizeof(*quarantine));
@@ -270,29 +259,30 @@ static void watch_adopt(struct tp_thread *self)
 {
 }
 
-static struct tp_watch_quarantine *watch_quarantine(struct tp_thread *thread)
+static TP_NOINLINE struct tp_watch_quarantine *watch_make_quarantine(struct tp_thread *thread)
 {
     static struct tp_thread_keeper keeper = {.end = watch_end_thread, .adopt = watch_adopt};
-    if (thread->quarantine != NULL)
-        return thread->quarantine;
     tp_thread_add_keeper(&keeper);
+    tp_limit_hold_ahead();
     return thread->quarantine = tp_metadata_alloc(sizeof(*thread->quarantine));
 }
 
-void tp_watch_detain(struct tp_thread *thread, struct tp_page *page, uint32_t index, void *p)
+TP_INLINE struct tp_watch_quarantine *watch_quarantine(struct tp_thread *thread)
 {
-    const struct watch_detained block = {p, index, page->block_size};
-    bool bare = tp_watch_is_bare(&page->watch[index]);
-    struct tp_watch_quarantine *quarantine = thread != NULL && !bare ? watch_quarantine(thread) : NULL;
-    if (quarantine == NULL) {
-        watch_send_home(thread, &block);
+    return TP_LIKELY(thread->quarantine != NULL) ? thread->quarantine : watch_make_quarantine(thread);
+}
+
+void tp_watch_detain(struct tp_thread *thread, struct tp_page *page, void *p)
+{
+    const struct watch_detained block = {p, page};
+    struct tp_watch_quarantine *quarantine = thread != NULL ? watch_quarantine(thread) : NULL;
+    if (TP_UNLIKELY(quarantine == NULL)) {
+        watch_send_home(thread, block);
         return;
     }
-    while (quarantine->count >= watch_blocks_most || (quarantine->count > 0 && quarantine->bytes >= WATCH_BYTES)) {
-        struct watch_detained oldest = quarantine_take(quarantine);
-        watch_send_home(thread, &oldest);
-    }
-    quarantine_put(quarantine, &block);
+    while (quarantine_is_full(quarantine))
+        watch_send_home(thread, quarantine_take(quarantine));
+    quarantine_put(quarantine, block);
 }
 
 /* --- all of them ---------------------------------------------------------------------------------------------- */
@@ -302,7 +292,7 @@ static void watch_check_quarantine(const struct tp_thread *thread)
     const struct tp_watch_quarantine *quarantine = tp_peek(&thread->quarantine);
     for (uint32_t i = 0; quarantine != NULL && i < quarantine->count; i++) {
         const struct watch_detained *block = &quarantine->blocks[(quarantine->first + i) % WATCH_BLOCKS];
-        watch_check_freed(watch_page(block->p), block->index, 0, WATCH_LINK);
+        watch_check_freed(block->page, tp_page_index_near(block->page, block->p), block->p, block->p + WATCH_LINK);
     }
 }
 

@@ -88,10 +88,10 @@ struct tagpool_segment_verifier {
     uint64_t failed_total; /* for want of memory, or by a limit */
     uint64_t failed_deliberately_total;
     uint64_t special_total; /* blocks of special pool */
-    uint64_t watched_total; /* other blocks that are known one by one */
+    uint64_t watched_total; /* blocks with patterns around them */
     uint64_t special_refused_total;
-    uint64_t page_or_more_total; /* requests of an OS page or more */
-    uint64_t reserved0;
+    uint64_t page_or_more_total;                   /* requests of an OS page or more */
+    uint64_t settled_total;                        /* blocks that succeeded_total and watched_total leave out */
     uint64_t live_blocks[TAGPOOL_SEGMENT_REGIONS]; /* by kind; of one part alone it may be below zero, as the next */
     uint64_t live_bytes[TAGPOOL_SEGMENT_REGIONS];
     uint64_t reserved1[4];
@@ -166,16 +166,16 @@ struct tagpool_segment_limit {
 
 /* What a rule has done with the requests that it matches. */
 enum tagpool_segment_rule_flag {
-    TAGPOOL_SEGMENT_RULE_WATCH = 1u << 0,      /* patterns and quarantine */
-    TAGPOOL_SEGMENT_RULE_SPECIAL = 1u << 1,    /* special pool: one in one_in of them */
-    TAGPOOL_SEGMENT_RULE_AUTO = 1u << 2,       /* special pool: the first ones of each calling site, then ever fewer */
-    TAGPOOL_SEGMENT_RULE_TRACK = 1u << 3,      /* remember who allocated, by samples of call stacks */
-    TAGPOOL_SEGMENT_RULE_FAIL = 1u << 4,       /* fail on purpose: see fail_* */
-    TAGPOOL_SEGMENT_RULE_EXACT = 1u << 5,      /* special pool: place blocks to the byte */
-    TAGPOOL_SEGMENT_RULE_UNDER = 1u << 6,      /* special pool: at the beginning of pages */
-    TAGPOOL_SEGMENT_RULE_MIXED = 1u << 7,      /* special pool: at the beginning or end, by a coin for each block */
-    TAGPOOL_SEGMENT_RULE_TRACK_SITE = 1u << 8, /* the same by calling sites */
-    TAGPOOL_SEGMENT_RULE_TRACK_FULL = 1u << 9, /* the same by whole stacks, every one */
+    TAGPOOL_SEGMENT_RULE_WATCH = 1u << 0,       /* patterns and quarantine */
+    TAGPOOL_SEGMENT_RULE_SPECIAL = 1u << 1,     /* special pool: one in one_in of them */
+    TAGPOOL_SEGMENT_RULE_AUTO = 1u << 2,        /* special pool: the first ones of each calling site, then ever fewer */
+    TAGPOOL_SEGMENT_RULE_TRACK = 1u << 3,       /* remember who allocated, by samples of call stacks */
+    TAGPOOL_SEGMENT_RULE_FAIL = 1u << 4,        /* fail on purpose: see fail_* */
+    TAGPOOL_SEGMENT_RULE_EXACT = 1u << 5,       /* special pool: place blocks to the byte */
+    TAGPOOL_SEGMENT_RULE_UNDER = 1u << 6,       /* special pool: at the beginning of pages */
+    TAGPOOL_SEGMENT_RULE_MIXED = 1u << 7,       /* special pool: at the beginning or end, by a coin for each block */
+    TAGPOOL_SEGMENT_RULE_TRACK_SITE = 1u << 8,  /* the same by calling sites */
+    TAGPOOL_SEGMENT_RULE_TRACK_FULL = 1u << 9,  /* the same by whole stacks, every one */
     TAGPOOL_SEGMENT_RULE_SYSTEMATIC = 1u << 10, /* one call stack fails: <tagpool/claims.h> */
 };
 

@@ -10,6 +10,7 @@
 #include "touch.h"
 
 #include "alloc.h"
+#include "figures.h"
 #include "limit.h"
 #include "special.h"
 #include "start.h"
@@ -367,9 +368,11 @@ static struct tagpool_stats stats_of(tagpool_kind_t kind)
     return stats;
 }
 
+/* But for what the thread holds ahead. */
 static uint64_t bound(tagpool_kind_t kind)
 {
-    return tp_tags[tp_tag_find(TAG, kind == TAGPOOL_PAGED ? TP_LAYOUT_PAGED : TP_LAYOUT_NONPAGED)].meter.bound;
+    uint32_t slot = tp_tag_find(TAG, kind == TAGPOOL_PAGED ? TP_LAYOUT_PAGED : TP_LAYOUT_NONPAGED);
+    return tp_tags[slot].meter.bound - tp_gate_self->thread->slots[slot].drawn;
 }
 
 static void count_blocks(tagpool_kind_t kind)
@@ -481,7 +484,7 @@ static size_t address_space(void)
 static struct tagpool_report_counters counters(void)
 {
     struct tagpool_report_counters now;
-    tp_verify_counters(&now);
+    tp_figures_read(&now);
     return now;
 }
 

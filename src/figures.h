@@ -34,7 +34,7 @@ TP_INLINE struct tagpool_segment_verifier *tp_figures_own(struct tp_gate *gate)
 }
 
 /* What follows is for requests below an OS page of threads with a part of their own: the end, and the block as well. */
-TP_INLINE void tp_figures_add_tracked(struct tagpool_segment_verifier *own)
+TP_INLINE void tp_figures_add_ordinary(struct tagpool_segment_verifier *own)
 {
     tp_count(&own->succeeded_total, 1);
 }

@@ -4,29 +4,33 @@
 #include "budget.h"
 #include "figures.h"
 #include "limit.h"
+#include "sample.h"
 #include "side.h"
 #include "track.h"
 #include "verify.h"
 #include "watch.h"
 
-/* --- tracked blocks --------------------------------------------------------------------------------------------- */
+/* --- ordinary blocks ------------------------------------------------------------------------------------------ */
 
-static void *shortcut_tracked(struct tp_gate *gate, uint32_t slot, size_t size, const struct tp_call *call)
+/* Tracked, or nothing but no sample. */
+static void *shortcut_ordinary(struct tp_gate *gate, uint32_t slot, size_t size, const struct tp_call *call)
 {
     const struct tp_heap *heap = gate->thread->slots[slot].heap;
     struct tagpool_segment_verifier *figures = tp_figures_own(gate);
     if (TP_UNLIKELY(heap == NULL || figures == NULL || size >= TP_OS_PAGE || tp_limit_is_near(slot)))
         return NULL;
     struct tp_page *page = heap->page[tp_class_of(tp_tag_classes(slot), size)];
-    if (TP_UNLIKELY(page->tracks == NULL))
+    enum tp_trace_level trace = (enum tp_trace_level)tp_verify_settled[slot].trace;
+    if (TP_UNLIKELY(page->tracks == NULL && trace != TP_TRACE_NONE))
         return NULL;
     void *block = tp_page_pop(page);
     if (TP_UNLIKELY(block == NULL))
         return NULL;
     tp_page_count_alloc(page);
-    tp_figures_add_tracked(figures);
-    uint32_t stack = tp_trace_take(call, (enum tp_trace_level)tp_verify_settled[slot].trace);
-    tp_track_write(page, tp_page_index_near(page, block), block, tp_track_made(slot, stack, size));
+    tp_figures_add_ordinary(figures);
+    if (page->tracks != NULL)
+        tp_track_write(page, tp_page_index_near(page, block), block,
+                       tp_track_made(slot, tp_trace_take(call, trace), size));
     return block;
 }
 
@@ -91,12 +95,14 @@ void *tp_shortcut_alloc(uint64_t key, size_t size, enum tagpool_report_face face
     uint32_t slot;
     if (TP_UNLIKELY(entry == NULL || !tp_heap_is_cold(entry->heap, &slot)))
         return NULL;
-    const struct tp_verify_plan *plan = &tp_verify_settled[slot];
-    if (TP_UNLIKELY(!plan->is_settled))
+    struct tp_verify_plan plan = tp_verify_settled[slot];
+    if (TP_UNLIKELY(!plan.is_settled || (plan.is_sampled && tp_sample_is_near(gate))))
         return NULL;
-    if (plan->treatment != TP_TREAT_PLAIN)
-        return shortcut_watched(gate, slot, size, call, face);
-    return plan->is_auto ? NULL : shortcut_tracked(gate, slot, size, call);
+    void *block = plan.treatment == TP_TREAT_PLAIN ? shortcut_ordinary(gate, slot, size, call)
+                                                   : shortcut_watched(gate, slot, size, call, face);
+    if (plan.is_sampled && block != NULL)
+        tp_sample_pass(gate);
+    return block;
 }
 
 /* --- free ----------------------------------------------------------------------------------------------------- */

@@ -102,6 +102,7 @@ static void thread_fill_gate(struct tp_thread *thread)
 
 void tp_gate_clear(struct tp_gate *gate)
 {
+    gate->sample_skips = gate->sample_one_in = 0;
     for (; gate->parts != 0; gate->parts &= gate->parts - 1)
         memset(&gate->sites[(unsigned)__builtin_ctzll(gate->parts) * TP_GATE_PART], 0,
                TP_GATE_PART * sizeof(gate->sites[0]));

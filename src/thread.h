@@ -48,6 +48,8 @@ struct tp_gate {
     uint32_t adoption;                        /* of the first gate alone: see thread_adopt_once */
     struct tp_harden_ring *ring;              /* the thread's, at hand */
     struct tagpool_segment_verifier *figures; /* figures.h; NULL: not looked up yet, or none */
+    uint32_t sample_skips;                    /* requests until the next sample (sample.h) */
+    uint32_t sample_one_in;                   /* what that was drawn for */
     struct tp_site_entry sites[TP_GATE_SITES] __attribute__((aligned(TP_CACHE_LINE)));
     struct tagpool_lookaside_hand *hands[TP_GATE_HANDS]; /* by a list's number; the first stays NULL (lookaside.c) */
 };
@@ -117,7 +119,7 @@ extern TP_HIDDEN __thread struct tp_gate *tp_gate_self;
 extern struct tp_gate tp_gate_nobody;
 extern struct tp_gate tp_gate_ended;
 
-/* Forget all sites, without touching memory that was not touched before. */
+/* Forget all sites, and when the next sample is, without touching memory that was not touched before. */
 void tp_gate_clear(struct tp_gate *gate);
 
 /*

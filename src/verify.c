@@ -7,6 +7,7 @@
 #include "kept.h"
 #include "lock.h"
 #include "os.h"
+#include "sample.h"
 #include "settings.h"
 #include "special.h"
 #include "systematic.h"
@@ -79,9 +80,31 @@ static void verify_raise_by_flags(struct tp_verify_plan *plan, const struct tagp
 /* What a rule can ask for and leave nothing to decide but who goes to special pool by the budget. */
 #define VERIFY_SETTLED (VERIFY_TRACKS | TAGPOOL_SEGMENT_RULE_WATCH | TAGPOOL_SEGMENT_RULE_AUTO)
 
-static bool verify_is_settled(const struct tagpool_segment_rule *rule)
+/* Where a sample lies is decided when its turn has come. */
+#define VERIFY_SAMPLED                                                                                                 \
+    (VERIFY_TRACKS | TAGPOOL_SEGMENT_RULE_WATCH | TAGPOOL_SEGMENT_RULE_SPECIAL | TAGPOOL_SEGMENT_RULE_EXACT |          \
+     TAGPOOL_SEGMENT_RULE_UNDER | TAGPOOL_SEGMENT_RULE_MIXED)
+
+static bool verify_is_sampled(const struct tagpool_segment_rule *rule)
 {
-    return rule->size_min == 0 && rule->size_max == 0 && (rule->flags & ~VERIFY_SETTLED) == 0;
+    return (rule->flags & TAGPOOL_SEGMENT_RULE_SPECIAL) != 0 && rule->one_in > 1;
+}
+
+/* Threads have one count of samples each: for the first rule that wants them, and those that want as many. */
+static bool verify_counts_samples(const struct verify_rules *set, const struct tagpool_segment_rule *rule)
+{
+    for (uint32_t i = 0; i < set->count; i++)
+        if (verify_is_sampled(&set->rows[i]))
+            return set->rows[i].one_in == rule->one_in;
+    return false;
+}
+
+static bool verify_is_settled(const struct verify_rules *set, const struct tagpool_segment_rule *rule)
+{
+    bool is_sampled = verify_is_sampled(rule);
+    return rule->size_min == 0 && rule->size_max == 0 &&
+           (rule->flags & ~(is_sampled ? VERIFY_SAMPLED : VERIFY_SETTLED)) == 0 &&
+           (!is_sampled || verify_counts_samples(set, rule));
 }
 
 static struct tp_verify_plan verify_settle(const struct verify_rules *set, uint32_t rules)
@@ -89,12 +112,13 @@ static struct tp_verify_plan verify_settle(const struct verify_rules *set, uint3
     struct tp_verify_plan plan = {.is_counted = true, .is_settled = rules != 0}, none = {0};
     for (; rules != 0; rules &= rules - 1) {
         const struct tagpool_segment_rule *rule = &set->rows[__builtin_ctz(rules)];
-        if (!verify_is_settled(rule))
+        if (!verify_is_settled(set, rule))
             return none;
         verify_raise_by_flags(&plan, rule);
+        plan.is_sampled |= verify_is_sampled(rule);
         plan.is_auto |= (rule->flags & TAGPOOL_SEGMENT_RULE_AUTO) != 0;
     }
-    return plan;
+    return plan.is_auto && plan.treatment == TP_TREAT_PLAIN ? none : plan;
 }
 
 static void verify_note_slot(uint32_t slot)
@@ -119,14 +143,18 @@ static bool verify_fits(const struct tagpool_segment_rule *rule, size_t size)
     return size >= rule->size_min && (rule->size_max == 0 || size <= rule->size_max);
 }
 
+static bool verify_has_turn(const struct tagpool_segment_rule *rule)
+{
+    return verify_counts_samples(tp_peek(&verify_rules), rule) ? tp_sample_is_turn(tp_gate_self, rule->one_in)
+                                                               : rule->one_in <= 1 || tp_inject_coin(rule->one_in) == 0;
+}
+
 static bool verify_wants_special(const struct tagpool_segment_rule *rule, size_t size, const struct tp_call *call)
 {
     if ((rule->flags & TAGPOOL_SEGMENT_RULE_SPECIAL) != 0)
-        return rule->one_in <= 1 || tp_inject_coin(rule->one_in) == 0;
+        return verify_has_turn(rule);
     return (rule->flags & TAGPOOL_SEGMENT_RULE_AUTO) != 0 && tp_budget_allows(call, size);
 }
-
-#define VERIFY_TRACKS (TAGPOOL_SEGMENT_RULE_TRACK | TAGPOOL_SEGMENT_RULE_TRACK_SITE | TAGPOOL_SEGMENT_RULE_TRACK_FULL)
 
 static void verify_follow_rule(uint32_t i, uint32_t slot, size_t size, const struct tp_call *call,
                                struct tp_verify_plan *plan)

@@ -23,8 +23,10 @@ struct tp_verify_plan {
     bool fail;         /* it is made to fail */
     bool under;        /* as in struct tp_checked_request, as the next */
     bool exact;
-    bool is_auto; /* some go to special pool, by the budget */
-    bool is_settled; /* tp_verify_settled */
+    bool is_settled : 1; /* tp_verify_settled */
+    bool is_auto : 1;    /* some go to special pool, by the budget */
+    bool is_sampled : 1; /* one in so many does */
+    uint8_t reserved;
 };
 
 _Static_assert(sizeof(struct tp_verify_plan) == 8, "fits a register");
@@ -37,7 +39,8 @@ struct tp_verify_plan tp_verify_plan(uint32_t slot, size_t size, const struct tp
 
 /*
  * By slot: the plan that all requests have in common, as far as watched and tracked blocks go, if it is_settled; else
- * each has one of its own.  Where it is_auto, the budget is to be asked for each.
+ * each has one of its own.  Where it is_auto, the budget is to be asked for each; where it is_sampled, a request that
+ * has its turn has another plan.
  */
 extern TP_HIDDEN struct tp_verify_plan tp_verify_settled[TP_SLOT_COUNT];
 

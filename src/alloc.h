@@ -1,6 +1,5 @@
 /*
- * One request: from a slot and a size to a block, and from a block back.  The slow halves of all faces; the fast ones
- * are in fast.h.
+ * One request: from a slot and a size to a block.  The slow half of all faces; the fast one is in fast.h.
  */
 #ifndef TP_ALLOC_H
 #define TP_ALLOC_H
@@ -32,6 +31,12 @@ void *tp_alloc_requested(struct tp_thread *thread, const struct tp_alloc_request
 /* The same where it is known already what the verifier does with it. */
 struct tp_verify_plan;
 void *tp_alloc_planned(struct tp_thread *thread, const struct tp_alloc_request *request, struct tp_verify_plan plan);
+
+/*
+ * A block as requested, in place of one of the same kind of pool that is charged to the same account for `before`
+ * bytes: the charge goes with it, and only the difference is asked for.  Forgetting the other's is the caller's.
+ */
+void *tp_alloc_replacing(struct tp_thread *thread, const struct tp_alloc_request *request, size_t before);
 
 /*
  * A block for the engine's own purposes: at least `size` bytes for a slot, aligned to `alignment` (a power of two, at
@@ -81,40 +86,5 @@ TP_INLINE void *tp_alloc_clear(void *block, size_t size)
  * where the system has them (is_huge), so it is contiguous within each.
  */
 void *tp_alloc_huge(uint32_t slot, size_t size, bool *is_huge);
-
-/*
- * Free a block the fast path did not take, NULL included; by which function, what size it was told, and who called it.
- * Keeps errno.  Stops on what is not a live block.
- */
-void tp_free_called(void *block, enum tagpool_report_face face, size_t size, struct tp_call call);
-
-/* The same of the engine's own. */
-void tp_free_slow(void *block);
-
-/* What there is to know of a live block, never NULL; stops where no block is, as far as its place tells. */
-struct tp_block_info {
-    struct tp_page *page; /* NULL: in special pool */
-    size_t size;          /* of checked and hardened blocks, as requested */
-    uint32_t slot;
-    uint32_t index;   /* within a page of blocks */
-    uint32_t account; /* quota account it is charged to, or TP_ACCOUNT_NONE */
-};
-struct tp_block_info tp_block_look_up(const void *block);
-
-/* Bytes that the block counts for. */
-size_t tp_block_bytes(const struct tp_block_info *info);
-
-/* As tp_block_look_up, and false where the other stops. */
-bool tp_block_find(const void *block, struct tp_block_info *info);
-
-/*
- * Make a live block at least `size` bytes long where it is; false when it must move.  Also when it should: the block
- * would be more than twice as long as needed.
- */
-bool tp_block_resize(void *block, const struct tp_block_info *info, size_t size);
-
-/* Another block, with the contents and the quota account of a live one, which is freed; NULL leaves that as it was. */
-void *tp_block_move(struct tp_thread *thread, void *old, const struct tp_block_info *info,
-                    const struct tp_alloc_request *request);
 
 #endif

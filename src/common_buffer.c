@@ -15,6 +15,7 @@
 #include <tagpool/common_buffer.h>
 
 #include "alloc.h"
+#include "free.h"
 #include "iova.h"
 #include "large.h"
 #include "metadata.h"

@@ -4,7 +4,8 @@
 #ifndef TP_FAST_H
 #define TP_FAST_H
 
-#include "alloc.h"
+#include "block.h"
+#include "free.h"
 
 /* In an entry function: who called it, by the address it will return to. */
 #define TP_CALL_HERE() ((struct tp_call){(uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_dwarf_cfa()})

@@ -14,6 +14,7 @@
 #include <tagpool/iobuf.h>
 
 #include "alloc.h"
+#include "free.h"
 #include "metadata.h"
 #include "pool.h"
 #include "start.h"

@@ -2,6 +2,15 @@
 
 struct tp_page tp_page_none;
 
+struct tp_page *tp_page_at_or_stop(const void *p)
+{
+    struct tp_page *page = tp_page_at(p);
+    if (TP_LIKELY(page != NULL))
+        return page;
+    bool in_pool = tp_unit_of(p) < tp_space.unit_count;
+    tp_stop(in_pool ? TP_CALLER_INVALID : TP_CALLER_NO_POOL, (uintptr_t)p, 0, 0, p, 0);
+}
+
 char *tp_page_block_split(const struct tp_page *page, uint32_t index)
 {
     uint32_t each = (uint32_t)(TP_OS_PAGE / page->block_size);

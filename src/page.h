@@ -166,6 +166,19 @@ TP_INLINE size_t tp_page_unit(const struct tp_page *page)
     return (size_t)(page - tp_space.pages);
 }
 
+/* The page or large block that holds an address; NULL when nothing is allocated there. */
+TP_INLINE struct tp_page *tp_page_at(const void *p)
+{
+    size_t unit = tp_unit_of(p);
+    if (unit >= tp_space.unit_count)
+        return NULL;
+    uint64_t owner = tp_peek(&tp_space.owners[unit]);
+    return owner == TP_OWNER_NONE ? NULL : &tp_space.pages[unit - (owner & TP_OWNER_BACK_MASK)];
+}
+
+/* As tp_page_at, and stops there. */
+struct tp_page *tp_page_at_or_stop(const void *p);
+
 /* Take a block and count it; NULL when the free list is empty.  Owner only. */
 TP_INLINE void *tp_page_pop(struct tp_page *page)
 {

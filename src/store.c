@@ -1,5 +1,6 @@
 #include "store.h"
 #include "alloc.h"
+#include "free.h"
 #include "lock.h"
 #include "os.h"
 

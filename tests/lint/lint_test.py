@@ -12,7 +12,7 @@ import sys
 LADDER = """base os text image maps cgroup lock fatal seal sizeclass space guard page segment metadata settings kept
             span tag side track thread figures account limit quota nonpaged large heap mail extent frame site walk
             stack trace checked special watch harden blame range record tell trap inject sample systematic budget
-            verify fork start shortcut alloc fast census pool store depth magazine chart inventory mark roots leak
+            verify fork start shortcut free alloc block fast census pool store depth magazine chart inventory mark roots leak
             inquest lookaside condition iova common_buffer transfer uring iobuf tagpool scope bundle preload""".split()
 
 # A module that calls up, and why: each is a step of a life that ends higher than it begins.

@@ -9,7 +9,7 @@
  * TAGPOOL_SEED repeats a run, TAGPOOL_SECONDS says how long it lasts.  Under TAGPOOL_VERIFY blocks are checked ones as
  * well: as long as was asked for to the byte, and never changed around.
  */
-#include "alloc.h"
+#include "block.h"
 #include "census.h"
 #include "checked.h"
 #include "dice.h"

@@ -7,8 +7,8 @@
 #include "child.h"
 #include "dice.h"
 
-#include "alloc.h"
 #include "blame.h"
+#include "block.h"
 #include "harden.h"
 #include "span.h"
 #include "start.h"

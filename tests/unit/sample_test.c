@@ -5,6 +5,7 @@
 
 #include "alloc.h"
 #include "figures.h"
+#include "free.h"
 #include "sample.h"
 #include "shortcut.h"
 #include "special.h"

@@ -9,7 +9,7 @@
 #include "fault.h"
 #include "touch.h"
 
-#include "alloc.h"
+#include "block.h"
 #include "figures.h"
 #include "limit.h"
 #include "special.h"

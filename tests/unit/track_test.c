@@ -3,8 +3,8 @@
  */
 #include "unit.h"
 
-#include "alloc.h"
 #include "blame.h"
+#include "block.h"
 #include "start.h"
 #include "track.h"
 #include "verify.h"

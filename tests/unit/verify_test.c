@@ -3,7 +3,7 @@
  */
 #include "unit.h"
 
-#include "alloc.h"
+#include "block.h"
 #include "figures.h"
 #include "special.h"
 #include "start.h"

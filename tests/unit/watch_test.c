@@ -8,8 +8,8 @@
 #include "dice.h"
 #include "fault.h"
 
-#include "alloc.h"
 #include "blame.h"
+#include "block.h"
 #include "limit.h"
 #include "side.h"
 #include "start.h"

@@ -13,8 +13,8 @@
 
 /* Stop codes and their names: X(name, code). */
 #define TAGPOOL_STOP_CODES(X)                                                                                          \
-    X(BAD_POOL_CALLER, 0xC2)                                                                                           \
     X(SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION, 0xC1)                                                                   \
+    X(BAD_POOL_CALLER, 0xC2)                                                                                           \
     X(DRIVER_VERIFIER_DETECTED_VIOLATION, 0xC4)                                                                        \
     X(DRIVER_CAUGHT_MODIFYING_FREED_POOL, 0xC6)                                                                        \
     X(PAGE_FAULT_IN_FREED_SPECIAL_POOL, 0xCC)                                                                          \

@@ -24,6 +24,9 @@ def main():
                 failures.append(f"{source} expects {name}, which is no rule")
         if expected is None:
             failures.append(f"{source} does not say what it expects")
+    codes = rules.codes()
+    if codes != sorted(codes):
+        failures.append("the stop codes do not stand in the order of their numbers")
     for name in table:
         print(f"{name}: {len(tested.get(name, []))} tests")
         if name not in tested:

@@ -12,12 +12,21 @@ Rule = namedtuple("Rule", "name code code_name constant_at constant sentence")
 Expected = namedtuple("Expected", "rules pattern verify")
 
 
+def _text():
+    with open(HEADER) as file:
+        return file.read().replace("\\\n", "\n")
+
+
+def codes():
+    """As they stand."""
+    return [int(code, 16) for _, code in CODE.findall(_text())]
+
+
 def read():
     """By name."""
-    with open(HEADER) as file:
-        text = file.read().replace("\\\n", "\n")
-    codes = {name: int(code, 16) for name, code in CODE.findall(text)}
-    rows = [Rule(name, codes[code], code, int(at), int(constant, 0), sentence)
+    text = _text()
+    numbers = {name: int(code, 16) for name, code in CODE.findall(text)}
+    rows = [Rule(name, numbers[code], code, int(at), int(constant, 0), sentence)
             for name, code, at, constant, sentence in ROW.findall(text)]
     # A row that the pattern does not know would go untested in silence.
     if len(rows) != len(re.findall(r"^    X\((?!\w+, 0x)", text, re.MULTILINE)):

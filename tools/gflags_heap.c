@@ -115,13 +115,35 @@ static void heap_clear(struct words *words)
 
 /* ---- showing ---- */
 
+static bool heap_is_for_some(const struct tagpool_segment_rule *rule)
+{
+    return rule->size_min != 0 || rule->size_max != 0 || rule->one_in > 1 || strcmp(rule->pattern, "*") != 0;
+}
+
+/* Which blocks have zones, as it was said; nothing where all of them have. */
+static const char *heap_part(const struct ruleset *rules)
+{
+    const char *part = "";
+    for (uint32_t i = 0; i < rules->count; i++) {
+        const struct tagpool_segment_rule *rule = &rules->rows[i];
+        if ((rule->flags & TAGPOOL_SEGMENT_RULE_SPECIAL) == 0)
+            continue;
+        if (!heap_is_for_some(rule))
+            return "";
+        part = rule->one_in > 1 ? "random " : rule->size_max != 0 || rule->size_min != 0 ? "size " : "dlls ";
+    }
+    return part;
+}
+
+/* Traces there are always: special pool and patterns keep the stacks of their blocks. */
 static void heap_show_image(const char *image, const struct words *words)
 {
     uint32_t flags = ruleset_flags(&words->rules);
-    printf("%s: page heap enabled with flags (%straces %s%s%s)\n", image,
-           (flags & TAGPOOL_SEGMENT_RULE_SPECIAL) != 0 ? "full " : "",
+    printf("%s: page heap enabled with flags (%s%straces %s%s%s%s)\n", image,
+           (flags & TAGPOOL_SEGMENT_RULE_SPECIAL) != 0 ? "full " : "", heap_part(&words->rules),
            (flags & TAGPOOL_SEGMENT_RULE_UNDER) != 0 ? "backwards " : "",
-           (flags & TAGPOOL_SEGMENT_RULE_EXACT) != 0 ? "unaligned " : "", words->leaks ? "leaks " : "");
+           (flags & TAGPOOL_SEGMENT_RULE_EXACT) != 0 ? "unaligned " : "",
+           (flags & TAGPOOL_SEGMENT_RULE_FAIL) != 0 ? "fault " : "", words->leaks ? "leaks " : "");
 }
 
 static int heap_show(const struct keptfile *file)

@@ -124,10 +124,10 @@ void tp_stop(enum tp_rule rule, uintptr_t a, uintptr_t b, uintptr_t c, const voi
     stop_for(&violation, (const uintptr_t[]){a, b, c});
 }
 
-void tp_stop_in_signal(enum tp_rule rule, uintptr_t a, uintptr_t b, uintptr_t c, const void *address,
+void tp_stop_in_signal(enum tp_rule rule, uintptr_t a, uintptr_t b, uintptr_t c, const void *address, uint32_t tag,
                        const void *context)
 {
-    struct tp_violation violation = {.rule = rule, .address = address, .context = context};
+    struct tp_violation violation = {.rule = rule, .address = address, .tag = tag, .context = context};
     stop_for(&violation, (const uintptr_t[]){a, b, c});
 }
 

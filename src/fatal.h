@@ -38,7 +38,7 @@ void tp_stop(enum tp_rule rule, uintptr_t a, uintptr_t b, uintptr_t c, const voi
     __attribute__((noreturn, cold));
 
 /* The same from a signal handler: `context` is its ucontext_t. */
-void tp_stop_in_signal(enum tp_rule rule, uintptr_t a, uintptr_t b, uintptr_t c, const void *address,
+void tp_stop_in_signal(enum tp_rule rule, uintptr_t a, uintptr_t b, uintptr_t c, const void *address, uint32_t tag,
                        const void *context) __attribute__((noreturn, cold));
 
 /* Have a report made elsewhere; false: it is to be said on stderr after all.  NULL: nobody makes one. */

@@ -177,7 +177,8 @@ static __attribute__((noreturn)) void trap_stop(const struct trap_touch *touch)
     struct tp_registers at;
     tp_os_registers(touch->context, &at);
     tp_stop_in_signal(touch->special->state == TP_SPECIAL_FREED ? TP_FREED_POOL_TOUCHED : TP_BEYOND_END_TOUCHED,
-                      (uintptr_t)touch->address, at.is_write, at.pc, touch->address, touch->context);
+                      (uintptr_t)touch->address, at.is_write, at.pc, touch->address, tp_tags[touch->special->slot].tag,
+                      touch->context);
 }
 
 /* Alternate stacks are as small as programs dare; a report takes more. */

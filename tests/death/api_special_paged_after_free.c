@@ -1,5 +1,5 @@
 /*
- * expect: FREED_POOL_TOUCHED 0x0000(\w{9}FA0), 0x0{15}0, 0x0000\w{12}, 0x0{16}\).*pointer 0x\1, page
+ * expect: FREED_POOL_TOUCHED 0x0000(\w{9}FA0), 0x0{15}0, 0x0000\w{12}, 0x0{16}\).*pointer 0x\1, tag
  * verify: special=all guard=each
  * verify: special=all tags=Conn
  */

@@ -1,7 +1,7 @@
 /*
  * A block that becomes shorter ends where it is said to end.
  *
- * expect: BEYOND_END_TOUCHED 0x0000(\w{9}000), 0x0{15}1, 0x0000\w{12}, 0x0{16}\).*pointer 0x\1, page
+ * expect: BEYOND_END_TOUCHED 0x0000(\w{9}000), 0x0{15}1, 0x0000\w{12}, 0x0{16}\).*pointer 0x\1, tag
  * verify: special=all guard=each
  */
 #include <stdlib.h>

@@ -21,7 +21,7 @@ MAGIC, STOP_RECORD = 0x52504754, 1
 ITEM_STOP, ITEM_BLOCK, ITEM_STACK = 1, 2, 3
 CODE = 0xCD
 LINE = re.compile(r"\*\*\* STOP: 0x000000CD \((?:0x[0-9A-F]{16}, ){3}0x0{16}\) PAGE_FAULT_BEYOND_END_OF_ALLOCATION\n"
-                  r"Memory outside a block was used: pointer 0x[0-9A-F]{12}, page 0x[0-9A-F]{12}\.\n")
+                  r"Memory outside a block was used: pointer 0x[0-9A-F]{12}, tag [ -~]{4}, page 0x[0-9A-F]{12}\.\n")
 
 # There the one who is told is taken away.
 NO_STDERR = {"all_closed", "no_reader"}

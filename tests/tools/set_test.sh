@@ -135,6 +135,9 @@ ask over 1 >/dev/null
 wait "$pid"
 [ $? -eq 134 ] && grep -q PAGE_FAULT_BEYOND_END_OF_ALLOCATION "$work/complaints"
 result 'special pool from outside stops a write behind a block'
+[ "$(wc -l <"$work/complaints")" -eq 2 ] && tail -n 1 "$work/complaints" |
+    grep -q '^Memory outside a block was used: pointer 0x[0-9A-F]*, tag .*, page 0x[0-9A-F]*\.$'
+result 'in two lines, with the tag: nobody listens'
 says 1 "there is no process $pid" "$tagpool" set -p "$pid" +spp Conn
 
 start loop

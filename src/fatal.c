@@ -131,6 +131,12 @@ void tp_stop_in_signal(enum tp_rule rule, uintptr_t a, uintptr_t b, uintptr_t c,
     stop_for(&violation, (const uintptr_t[]){a, b, c});
 }
 
+void tp_stop_touch(enum tp_rule rule, const void *address, bool is_write, size_t size, uint32_t tag)
+{
+    struct tp_violation violation = {.rule = rule, .address = address, .tag = tag, .size = size};
+    stop_for(&violation, (const uintptr_t[]){(uintptr_t)address, is_write, (uintptr_t)__builtin_return_address(0)});
+}
+
 void tp_fail(const char *what)
 {
     char buffer[256];

@@ -27,6 +27,7 @@ struct tp_violation {
     uintptr_t parameters[4];
     const void *address; /* what was freed or touched; NULL: none */
     uint32_t tag;        /* 0: none to name */
+    size_t size;         /* that was about to be touched; 0: nothing, or not known */
     const void *context; /* of the signal that told of it; NULL: the stop was called for */
 };
 
@@ -40,6 +41,10 @@ void tp_stop(enum tp_rule rule, uintptr_t a, uintptr_t b, uintptr_t c, const voi
 /* The same from a signal handler: `context` is its ucontext_t. */
 void tp_stop_in_signal(enum tp_rule rule, uintptr_t a, uintptr_t b, uintptr_t c, const void *address, uint32_t tag,
                        const void *context) __attribute__((noreturn, cold));
+
+/* The same for `size` bytes that are about to be read or written, of which `address` is the first that must not be. */
+void tp_stop_touch(enum tp_rule rule, const void *address, bool is_write, size_t size, uint32_t tag)
+    __attribute__((noreturn, cold));
 
 /* Have a report made elsewhere; false: it is to be said on stderr after all.  NULL: nobody makes one. */
 extern bool (*tp_stop_tell)(const struct tp_violation *violation);

@@ -52,11 +52,11 @@ static const char *range_outside(const struct range_block *block, const char *p,
     return size > (size_t)(block->start + block->size - p) ? block->start + block->size : NULL;
 }
 
-static void range_stop(const struct range_block *block, const char *outside, enum tagpool_report_access access)
+static void range_stop(const struct range_block *block, const char *outside, size_t size,
+                       enum tagpool_report_access access)
 {
-    uintptr_t here = (uintptr_t)__builtin_return_address(0);
-    tp_stop(block->lives ? TP_BEYOND_END_TOUCHED : TP_FREED_POOL_TOUCHED, (uintptr_t)outside,
-            access == TAGPOOL_REPORT_WRITE, here, outside, tp_tags[block->slot].tag);
+    tp_stop_touch(block->lives ? TP_BEYOND_END_TOUCHED : TP_FREED_POOL_TOUCHED, outside, access == TAGPOOL_REPORT_WRITE,
+                  size, tp_tags[block->slot].tag);
 }
 
 void tp_range_check(const void *p, size_t size, enum tagpool_report_access access)
@@ -66,7 +66,7 @@ void tp_range_check(const void *p, size_t size, enum tagpool_report_access acces
         return;
     const char *outside = range_outside(&block, p, size);
     if (TP_UNLIKELY(outside != NULL))
-        range_stop(&block, outside, access);
+        range_stop(&block, outside, size, access);
 }
 
 void tp_range_check_call(const void *p, size_t size, enum tagpool_report_access access)
@@ -79,5 +79,5 @@ void tp_range_check_call(const void *p, size_t size, enum tagpool_report_access 
         return;
     if (block.lives && outside != p)
         tp_stop(TP_BUFFER_TOO_LONG, (uintptr_t)outside, size, 0, outside, tp_tags[block.slot].tag);
-    range_stop(&block, outside, access);
+    range_stop(&block, outside, size, access);
 }

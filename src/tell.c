@@ -13,9 +13,11 @@
 
 /* --- parts of a stop ------------------------------------------------------------------------------------------ */
 
+/* Of the rules that are about touches, the second parameter says which. */
 static enum tagpool_report_access tell_access(const struct tp_violation *violation)
 {
-    if (violation->context == NULL || violation->parameters[1] > 1)
+    bool is_touch = violation->rule == TP_BEYOND_END_TOUCHED || violation->rule == TP_FREED_POOL_TOUCHED;
+    if (!is_touch || violation->parameters[1] > 1)
         return TAGPOOL_REPORT_NO_ACCESS;
     return violation->parameters[1] == 1 ? TAGPOOL_REPORT_WRITE : TAGPOOL_REPORT_READ;
 }
@@ -28,6 +30,7 @@ static void tell_add_stop(struct tp_record *record, const struct tp_violation *v
         .address = (uintptr_t)violation->address,
         .access = tell_access(violation),
         .thread = tp_os_thread_id(),
+        .size = violation->size,
     };
     for (int i = 0; i < 4; i++)
         stop.parameters[i] = violation->parameters[i];

@@ -1,4 +1,5 @@
 #include "reportfile.h"
+#include "launch.h"
 #include "memory.h"
 
 #include <errno.h>
@@ -21,9 +22,12 @@ static bool reportfile_copy(void *to, size_t want, const unsigned char *payload,
     return true;
 }
 
+/* An older writer has no size. */
 static bool reportfile_take_stop(struct reportfile_record *record, const unsigned char *payload, size_t size)
 {
-    return reportfile_copy(&record->stop, sizeof(record->stop), payload, size);
+    const size_t known = sizeof(record->stop) - sizeof(record->stop.size);
+    return reportfile_copy(&record->stop, sizeof(record->stop), payload, size) ||
+           reportfile_copy(&record->stop, known, payload, size);
 }
 
 static bool reportfile_take_block(struct reportfile_record *record, const unsigned char *payload, size_t size)
@@ -156,6 +160,36 @@ static bool reportfile_take_record(const unsigned char *data, const struct tagpo
     return true;
 }
 
+/* ---- whose frames ---- */
+
+static bool reportfile_is_of(const struct reportfile_record *record, const struct tagpool_report_frame *frame,
+                             const char *name)
+{
+    const struct reportfile_module *module = reportfile_module(record, frame);
+    const char *slash = module != NULL ? strrchr(module->path, '/') : NULL;
+    return slash != NULL && strcmp(slash + 1, name) == 0;
+}
+
+/*
+ * On their way to the engine, calls of the C library's functions pass through a module of ours: of a stop, its frames
+ * say nothing, wherever they are, and those of the engine itself nothing on top.
+ */
+static void reportfile_drop_own(struct reportfile_record *record)
+{
+    struct reportfile_stack *stack = &record->stacks[TAGPOOL_REPORT_STACK_HERE], kept = {.count = 0};
+    for (uint32_t i = 0; i < stack->count; i++) {
+        const struct tagpool_report_frame *frame = &stack->frames[i];
+        bool is_own = reportfile_is_of(record, frame, LAUNCH_VERIFY_MODULE) ||
+                      (kept.count == 0 && reportfile_is_of(record, frame, LAUNCH_MODULE));
+        if (!is_own)
+            kept.frames[kept.count++] = *frame;
+    }
+    if (kept.count != 0)
+        *stack = kept;
+}
+
+/* ---- finding them ---- */
+
 /*
  * A write that was cut short, by a full file system or a kill, leaves a record whose end lies in the next one.  Its
  * lengths may fit all the same; then it is not followed by a record, but holds the beginning of one.
@@ -202,6 +236,8 @@ size_t reportfile_parse(const unsigned char *data, size_t size, bool is_last, st
             return at;
         }
         if (reportfile_take_record(data + at, &head, record) && !reportfile_is_torn(data + at, size - at, head.size)) {
+            if (reportfile_has(record, TAGPOOL_REPORT_STOP))
+                reportfile_drop_own(record);
             *is_found = true;
             return at + head.size;
         }

@@ -35,7 +35,10 @@ struct reportfile_bytes {
     const unsigned char *bytes;
 };
 
-/* One record with all that is known of it.  Items that it has: bits of 1u << enum tagpool_report_item_type. */
+/*
+ * One record with all that is known of it, but for frames of our own modules where a stop was noticed.  Items that it
+ * has: bits of 1u << enum tagpool_report_item_type.
+ */
 struct reportfile_record {
     const unsigned char *data; /* itself */
     size_t size;

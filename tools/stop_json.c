@@ -37,6 +37,7 @@ static void json_put_stop(FILE *out, const struct tagpool_report_stop *stop)
     json_put_parameters(out, stop, rule);
     json_put_hex(out, "address", stop->address);
     json_put_word(out, "access", stop_word(STOP_WORD_ACCESS, stop->access));
+    json_put_number(out, "access_size", stop->size);
     fputc('}', out);
 }
 

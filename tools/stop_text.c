@@ -88,14 +88,26 @@ static void stop_text_put_offset(FILE *out, const struct tagpool_report_block *b
         fprintf(out, " (offset %" PRId64 ")", block->offset);
 }
 
+/* "write of 33 bytes, which reaches ": of a function that was told how many. */
+static void stop_text_put_access(FILE *out, const char *access, uint64_t size)
+{
+    fprintf(out, "%s of ", access);
+    if (size == 0)
+        return;
+    stop_text_put_count(out, size, "byte");
+    fputs(", which reaches ", out);
+}
+
 static void stop_text_put_sentence(FILE *out, const struct reportfile_record *record, const struct stoprule *rule)
 {
     const struct tagpool_report_stop *stop = &record->stop;
     const char *access = stop_word(STOP_WORD_ACCESS, stop->access);
     fputs(rule != NULL ? rule->sentence : "A rule was broken that this tagpool does not know", out);
     if (stop->address != 0) {
-        fprintf(out, access != NULL ? ": %s of address" : ": address", access);
-        fprintf(out, " 0x%" PRIx64, stop->address);
+        fputs(": ", out);
+        if (access != NULL)
+            stop_text_put_access(out, access, stop->size);
+        fprintf(out, "address 0x%" PRIx64, stop->address);
         if (reportfile_has(record, TAGPOOL_REPORT_BLOCK))
             stop_text_put_offset(out, &record->block);
     }

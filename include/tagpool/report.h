@@ -67,6 +67,7 @@ struct tagpool_report_stop {
     uint64_t address; /* what was freed or touched; 0: none */
     uint32_t access;  /* enum tagpool_report_access */
     uint32_t thread;  /* as the kernel numbers it */
+    uint64_t size;    /* that a function of the C library was to read or write; 0: an instruction, or no access */
 };
 
 /* How a block is kept, and whether it lives. */

@@ -69,7 +69,7 @@ def is_report(path):
         return False
     found = dict(reversed(list(items(stops[0]))))
     address, size, offset = BLOCK.unpack_from(found[ITEM_BLOCK])
-    stop = STOP.unpack(found[ITEM_STOP])
+    stop = STOP.unpack_from(found[ITEM_STOP])
     frames = struct.unpack_from("=II", found[ITEM_STACK])[1]
     return stop[1] == CODE and size == 100 and offset == 112 and stop[6] == address + 112 and frames >= 3
 

@@ -119,6 +119,24 @@ static void make_changed(void)
     maker_finish();
 }
 
+/* By a function that was told how much. */
+static void make_copied(void)
+{
+    const struct tagpool_report_stop stop = {.rule = REPORT_RULE_BEYOND_END_TOUCHED,
+                                             .code = 0xCD,
+                                             .parameters = {BLOCK_ADDRESS + 32, 1, 0x55d0c0a01189, 0},
+                                             .address = BLOCK_ADDRESS + 32,
+                                             .access = TAGPOOL_REPORT_WRITE,
+                                             .thread = 1234,
+                                             .size = 33};
+    static const struct tagpool_report_block block = {.address = BLOCK_ADDRESS, .size = 32, .offset = 32};
+    maker_begin(TAGPOOL_REPORT_STOP_RECORD);
+    report_build_item(&build, TAGPOOL_REPORT_STOP, &stop, sizeof(stop), NULL, 0);
+    report_build_block(&build, &block, "Conn", "");
+    conn_fill();
+    maker_finish();
+}
+
 static void make_freed(void)
 {
     static const struct tagpool_report_block block = {.address = BLOCK_ADDRESS,
@@ -242,9 +260,10 @@ static const struct {
     const char *word;
     void (*make)(void);
 } maker_scenarios[] = {
-    {"stop", make_stop},           {"changed", make_changed}, {"freed", make_freed}, {"face", make_face},
-    {"middle", make_middle},       {"newer", make_newer},     {"rude", make_rude},   {"leaks", make_leaks},
-    {"reachable", make_reachable}, {"faults", make_faults},   {"end", make_end},     {"torn", make_torn},
+    {"stop", make_stop},   {"changed", make_changed},     {"copied", make_copied}, {"freed", make_freed},
+    {"face", make_face},   {"middle", make_middle},       {"newer", make_newer},   {"rude", make_rude},
+    {"leaks", make_leaks}, {"reachable", make_reachable}, {"faults", make_faults}, {"end", make_end},
+    {"torn", make_torn},
 };
 
 static void maker_do(const char *word)

@@ -109,6 +109,59 @@ START_TEST(test_frames_find_their_module)
 }
 END_TEST
 
+/* Where a stop was noticed: P the program, L a library, V and E our modules. */
+static void build_stack(const char *modules)
+{
+    struct tagpool_report_frame frames[8];
+    uint32_t count = (uint32_t)strlen(modules);
+    for (uint32_t i = 0; i < count; i++)
+        frames[i] = (struct tagpool_report_frame){.pc = i, .module = (uint32_t)modules[i]};
+    report_build_init(&build, TAGPOOL_REPORT_STOP_RECORD, 42, "prog");
+    report_build_stop(&build, REPORT_RULE_BEYOND_END_TOUCHED, 0xffc, TAGPOOL_REPORT_WRITE,
+                      (const uint64_t[4]){0xffc, 1, 2, 0});
+    report_build_stack(&build, TAGPOOL_REPORT_STACK_HERE, frames, count);
+    report_build_stack(&build, TAGPOOL_REPORT_STACK_ALLOC, frames, count);
+    report_build_module(&build, 'P', 0, "/bin/prog");
+    report_build_module(&build, 'L', 0, "/lib/mylibtagpool-verify.so");
+    report_build_module(&build, 'V', 0, "/some where/tagpool/libtagpool-verify.so");
+    report_build_module(&build, 'E', 0, "/some where/tagpool/libtagpool-preload.so");
+}
+
+static void must_keep(const char *modules, const char *kept)
+{
+    bool is_found;
+    build_stack(modules);
+    reportfile_parse(build.bytes, build.size, false, &record, &is_found);
+    const struct reportfile_stack *here = &record.stacks[TAGPOOL_REPORT_STACK_HERE];
+    ck_assert_uint_eq(here->count, strlen(kept));
+    for (uint32_t i = 0; i < here->count; i++)
+        ck_assert_int_eq((char)here->frames[i].module, kept[i]);
+    ck_assert_uint_eq(record.stacks[TAGPOOL_REPORT_STACK_ALLOC].count, strlen(modules));
+}
+
+START_TEST(test_frames_of_ours_are_not_where_it_was)
+{
+    must_keep("PLP", "PLP");
+    must_keep("VPLP", "PLP");
+    must_keep("EVPP", "PP");
+    must_keep("LVPEP", "LPEP");
+    must_keep("VE", "VE");
+    must_keep("", "");
+}
+END_TEST
+
+/* A library that was built before there was a size. */
+START_TEST(test_a_stop_may_lack_its_size)
+{
+    bool is_found;
+    const struct tagpool_report_stop stop = {.code = 0xcd, .thread = 5, .size = 7};
+    report_build_init(&build, TAGPOOL_REPORT_STOP_RECORD, 42, "prog");
+    report_build_item(&build, TAGPOOL_REPORT_STOP, &stop, sizeof(stop) - sizeof(stop.size), NULL, 0);
+    reportfile_parse(build.bytes, build.size, true, &record, &is_found);
+    ck_assert(is_found && record.stop.thread == 5 && record.stop.size == 0);
+}
+END_TEST
+
 START_TEST(test_a_record_is_waited_for)
 {
     bool is_found;
@@ -290,6 +343,8 @@ int main(void)
     tcase_set_timeout(group, 30);
     tcase_add_test(group, test_all_of_a_stop);
     tcase_add_test(group, test_frames_find_their_module);
+    tcase_add_test(group, test_frames_of_ours_are_not_where_it_was);
+    tcase_add_test(group, test_a_stop_may_lack_its_size);
     tcase_add_test(group, test_a_record_is_waited_for);
     tcase_add_test(group, test_rubbish_is_passed_over);
     tcase_add_test(group, test_a_torn_record_costs_itself);

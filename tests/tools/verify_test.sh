@@ -92,7 +92,7 @@ wait_for() { # COMMAND...: until it succeeds, for ten seconds at most
 
 # ---- what people and programs read ----
 
-same verify_stops.txt --verify -- "$maker" stop changed freed face middle newer
+same verify_stops.txt --verify -- "$maker" stop changed copied freed face middle newer
 same verify_leaks.txt --verify -- "$maker" leaks faults end
 same verify_all_leaks.txt --verify --leaks=all -- "$maker" leaks
 same verify_json.txt --verify --json -- "$maker" stop leaks faults end newer
@@ -105,8 +105,8 @@ LC_ALL=C grep -q '[^ -~]' "$work/err"
 [ $? -eq 1 ] && [ $status -eq 3 ]
 result 'names cannot steer the terminal'
 if command -v jq >/dev/null; then
-    try --verify --json -- "$maker" stop changed freed face middle newer rude leaks faults end
-    sed '$d' "$work/err" | jq -es 'length == 17' >/dev/null
+    try --verify --json -- "$maker" stop changed copied freed face middle newer rude leaks faults end
+    sed '$d' "$work/err" | jq -es 'length == 18' >/dev/null
     result 'JSON is valid, one object a line'
 else
     skip 'JSON is valid, one object a line' 'there is no jq'

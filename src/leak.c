@@ -208,6 +208,93 @@ static void leak_finish(struct leak_walk *walk)
     }
 }
 
+/* --- sites ---------------------------------------------------------------------------------------------------- */
+
+/* Address of the stacks; 0: there are none. */
+static uintptr_t leak_depot(struct tp_image *image, uintptr_t at)
+{
+    struct tp_chart chart;
+    uintptr_t depot = 0;
+    bool is_read = tp_inventory_read_chart(image, at, &chart) == 0 &&
+                   tp_image_get(image, (uintptr_t)chart.depot, &depot, sizeof(depot));
+    return is_read ? depot : 0;
+}
+
+static unsigned leak_frames(struct tp_image *image, uintptr_t depot, uint32_t stack, uintptr_t *frames, unsigned most)
+{
+    struct tp_stack_record record;
+    uintptr_t place = depot + (size_t)stack * TP_STACK_ALIGNMENT;
+    if (stack == 0 || !tp_image_get(image, place, &record, sizeof(record)) || record.count > TP_STACK_FRAMES)
+        return 0;
+    unsigned count = (unsigned)tp_min(record.count, most);
+    return tp_image_get(image, place + sizeof(record), frames, count * sizeof(frames[0])) ? count : 0;
+}
+
+/* How a group's stack begins; `frames` is 1 where there is no more, 0 where nothing is known. */
+struct leak_head {
+    uintptr_t site;
+    unsigned frames;
+};
+
+static void leak_read_heads(const struct leak_walk *walk, uintptr_t depot, struct leak_head *heads)
+{
+    const struct tp_leak_result *result = walk->result;
+    for (uint32_t i = 0; i < result->group_count && result->groups[i].leak_class != TAGPOOL_REPORT_REACHABLE; i++) {
+        uintptr_t frames[2] = {0, 0};
+        heads[i].frames = leak_frames(walk->look->image, depot, result->groups[i].stack, frames, 2);
+        heads[i].site = frames[0];
+    }
+}
+
+/* The only group whose stack goes on where the one of group `i` ends; NULL: there is none, or more than one. */
+static struct tp_leak_group *leak_only_whole(struct tp_leak_result *result, const struct leak_head *heads, uint32_t i)
+{
+    struct tp_leak_group *only = NULL, *group = &result->groups[i];
+    for (uint32_t j = 0; j < tp_min(result->group_count, TP_LEAK_LOST_GROUPS); j++) {
+        struct tp_leak_group *other = &result->groups[j];
+        if (heads[j].frames < 2 || heads[j].site != heads[i].site || other->leak_class != group->leak_class ||
+            other->slot != group->slot)
+            continue;
+        if (only != NULL)
+            return NULL;
+        only = other;
+    }
+    return only;
+}
+
+/* Where one stack in some is whole, blocks of one place are in two groups: they are one finding. */
+static void leak_join_sites(struct leak_walk *walk)
+{
+    struct tp_leak_result *result = walk->result;
+    struct tp_image *image = walk->look->image;
+    uintptr_t depot = walk->look->by_stack ? leak_depot(image, walk->look->chart) : 0;
+    struct leak_head *heads = depot != 0 ? image->memory(image, TP_LEAK_LOST_GROUPS * sizeof(*heads)) : NULL;
+    if (heads == NULL)
+        return;
+    leak_read_heads(walk, depot, heads);
+    for (uint32_t i = 0; i < tp_min(result->group_count, TP_LEAK_LOST_GROUPS); i++) {
+        struct tp_leak_group *whole = heads[i].frames == 1 ? leak_only_whole(result, heads, i) : NULL;
+        if (whole == NULL)
+            continue;
+        whole->blocks += result->groups[i].blocks;
+        whole->bytes += result->groups[i].bytes;
+        result->groups[i].blocks = 0;
+    }
+}
+
+/* Those that were joined to others have no blocks of their own. */
+static void leak_sort_again(struct tp_leak_result *result)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < result->group_count; i++)
+        if (result->groups[i].blocks != 0)
+            result->groups[count++] = result->groups[i];
+    if (count == result->group_count)
+        return;
+    result->group_count = count;
+    leak_sort(result->groups, count);
+}
+
 /* --- the interface -------------------------------------------------------------------------------------------- */
 
 static int leak_mark(const struct tp_leak_look *look, struct tp_inventory *inventory, struct tp_mark *mark)
@@ -228,6 +315,8 @@ static int leak_tell(struct leak_walk *walk)
         return error;
     tp_inventory_each(walk->inventory, leak_take, walk);
     leak_finish(walk);
+    leak_join_sites(walk);
+    leak_sort_again(walk->result);
     return 0;
 }
 
@@ -243,17 +332,8 @@ int tp_leak_find(const struct tp_leak_look *look, struct tp_leak_result *result)
     return error == 0 ? leak_tell(&walk) : error;
 }
 
-unsigned tp_leak_frames(struct tp_image *image, uintptr_t at, uint32_t stack, uintptr_t *frames, unsigned most)
+unsigned tp_leak_frames(struct tp_image *image, uintptr_t chart, uint32_t stack, uintptr_t *frames, unsigned most)
 {
-    struct tp_chart chart;
-    struct tp_stack_record record;
-    uintptr_t depot;
-    if (stack == 0 || tp_inventory_read_chart(image, at, &chart) != 0 ||
-        !tp_image_get(image, (uintptr_t)chart.depot, &depot, sizeof(depot)) || depot == 0)
-        return 0;
-    uintptr_t place = depot + (size_t)stack * TP_STACK_ALIGNMENT;
-    if (!tp_image_get(image, place, &record, sizeof(record)) || record.count > TP_STACK_FRAMES)
-        return 0;
-    unsigned count = (unsigned)tp_min(record.count, most);
-    return tp_image_get(image, place + sizeof(record), frames, count * sizeof(frames[0])) ? count : 0;
+    uintptr_t depot = leak_depot(image, chart);
+    return depot != 0 ? leak_frames(image, depot, stack, frames, most) : 0;
 }

@@ -7,7 +7,8 @@
  *   possibly lost   pointers lead into its middle alone, or from such a block
  *   reachable       the rest
  *
- * Blocks are put together by class, tag and the stack that allocated them.  A block on its way from hand to hand may be
+ * Blocks are put together by class, tag and the stack that allocated them.  Those of which the site alone is known
+ * (trace.h) belong to the stack that begins with it, if there is just one.  A block on its way from hand to hand may be
  * in no place that a scan knows of, so where other threads ran the process is looked at twice: what is lost stays lost,
  * and counts where both looks say so.
  */

@@ -533,6 +533,71 @@ START_TEST(the_largest_thousand_groups_are_told)
 }
 END_TEST
 
+static uint32_t groups_of(enum tagpool_report_leak_class class)
+{
+    uint32_t groups = 0;
+    for (uint32_t i = 0; i < found.group_count; i++)
+        groups += tp_tags[found.groups[i].slot].tag == TAG && found.groups[i].leak_class == class;
+    return groups;
+}
+
+/* Of more than a thousand blocks of a site, some have no stack of their own. */
+static void make_from_one_place(void)
+{
+    for (int i = 0; i < MANY; i++)
+        hidden[i] = ~(uintptr_t)make(SIZE);
+}
+
+static void make_half(void)
+{
+    for (int i = 0; i < MANY / 2; i++)
+        hidden[i] = ~(uintptr_t)make(SIZE);
+}
+
+static void make_other_half(void)
+{
+    for (int i = MANY / 2; i < MANY; i++)
+        hidden[i] = ~(uintptr_t)make(SIZE);
+}
+
+START_TEST(blocks_of_one_stack_are_one_group_though_of_some_the_site_alone_is_known)
+{
+    setenv("TAGPOOL_VERIFY", "leaks track", 1);
+    begin();
+    do_deep(make_from_one_place);
+    look();
+    expect(TAG, MANY, 0, 0);
+    ck_assert_uint_eq(groups_of(TAGPOOL_REPORT_LOST), 1);
+    ck_assert_uint_eq(found.groups[0].bytes, MANY * SIZE);
+}
+END_TEST
+
+START_TEST(of_two_stacks_it_is_not_known_which)
+{
+    setenv("TAGPOOL_VERIFY", "leaks track", 1);
+    begin();
+    do_deep(make_half);
+    do_deep(make_other_half);
+    look();
+    expect(TAG, MANY, 0, 0);
+    ck_assert_uint_eq(groups_of(TAGPOOL_REPORT_LOST), 3);
+}
+END_TEST
+
+/* A block that may be found is another finding. */
+START_TEST(a_stack_of_another_class_is_another_group)
+{
+    setenv("TAGPOOL_VERIFY", "leaks track", 1);
+    begin();
+    do_deep(make_from_one_place);
+    kept = (char *)~hidden[MANY - 1] + 8;
+    look();
+    expect(TAG, MANY - 1, 1, 0);
+    ck_assert_uint_eq(groups_of(TAGPOOL_REPORT_LOST), 1);
+    ck_assert_uint_eq(groups_of(TAGPOOL_REPORT_POSSIBLY_LOST), 1);
+}
+END_TEST
+
 LEAK_MAIN("leak", what_nothing_leads_to_is_lost, what_a_variable_leads_to_is_reachable,
           chains_are_followed_whatever_their_length, circles_are_lost, a_block_may_lead_to_any_number_of_others,
           what_is_entered_in_the_middle_is_possibly_lost, one_pointer_to_the_beginning_is_enough,
@@ -541,4 +606,6 @@ LEAK_MAIN("leak", what_nothing_leads_to_is_lost, what_a_variable_leads_to_is_rea
           blocks_of_all_kinds_are_seen, large_blocks_lead_on,
           blocks_that_a_list_keeps_are_reachable_and_those_it_gave_out_are_not,
           what_the_engine_holds_for_handles_is_reachable, a_scope_is_kept_by_its_handle, checked_blocks_are_seen,
-          tags_that_no_rule_names_are_left_out, the_largest_thousand_groups_are_told)
+          tags_that_no_rule_names_are_left_out, the_largest_thousand_groups_are_told,
+          blocks_of_one_stack_are_one_group_though_of_some_the_site_alone_is_known, of_two_stacks_it_is_not_known_which,
+          a_stack_of_another_class_is_another_group)

@@ -1,6 +1,9 @@
 #include "inject.h"
 #include "os.h"
 #include "settings.h"
+#include "stack.h"
+#include "tag.h"
+#include "tell.h"
 #include "text.h"
 
 #include <dlfcn.h>
@@ -55,4 +58,55 @@ bool tp_inject_decide(struct tp_inject *inject, const struct tagpool_segment_rul
     if (rule->fail_nth != 0)
         return number == rule->fail_nth;
     return tp_inject_coin(INJECT_CHANCES) < rule->fail_chances;
+}
+
+/* --- the last one --------------------------------------------------------------------------------------------- */
+
+/* Whole where the version is even, and the same before and after it was read; 0: there was none. */
+static struct inject_fault {
+    uint32_t version;
+    uint32_t slot;
+    uint32_t stack;
+    size_t size;
+} inject_last;
+
+/* Of two threads at a time one has the last word. */
+void tp_inject_note(uint32_t slot, size_t size, const struct tp_call *call)
+{
+    uintptr_t frames[TP_STACK_FRAMES];
+    unsigned count = call->pc != 0 ? tp_stack_capture(call, frames, TP_STACK_FRAMES) : 0;
+    uint32_t stack = tp_stack_put(frames, count), version = tp_peek(&inject_last.version);
+    if (version % 2 != 0 || !__atomic_compare_exchange_n(&inject_last.version, &version, version + 1, false,
+                                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return;
+    tp_poke(&inject_last.slot, slot);
+    tp_poke(&inject_last.stack, stack);
+    tp_poke(&inject_last.size, size);
+    __atomic_store_n(&inject_last.version, version + 2, __ATOMIC_RELEASE);
+}
+
+/* Nobody is waited for: the program is dying. */
+static bool inject_read_last(struct inject_fault *fault)
+{
+    fault->version = __atomic_load_n(&inject_last.version, __ATOMIC_ACQUIRE);
+    fault->slot = tp_peek(&inject_last.slot);
+    fault->stack = tp_peek(&inject_last.stack);
+    fault->size = tp_peek(&inject_last.size);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return fault->version % 2 == 0 && tp_peek(&inject_last.version) == fault->version;
+}
+
+bool tp_inject_tell_last(void)
+{
+    struct inject_fault last;
+    const uintptr_t *frames;
+    if (tp_peek(&inject_last.version) == 0)
+        return false;
+    if (!inject_read_last(&last))
+        return true;
+    unsigned count = tp_stack_get(last.stack, &frames);
+    const struct tagpool_report_fault fault = {
+        .stack_hash = tp_stack_hash(frames, count), .size = last.size, .tag = tp_tags[last.slot].tag};
+    tp_tell_fault(&fault, frames, count);
+    return true;
 }

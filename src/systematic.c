@@ -161,7 +161,7 @@ void tp_systematic_end(void)
 static void systematic_note_crash(int number, const siginfo_t *info, const void *context)
 {
     if (tp_peek(&systematic_run->hash) != 0)
-        tp_tell_crash((uint32_t)number, info->si_code > 0 ? (uintptr_t)info->si_addr : 0, context);
+        tp_tell_crash((uint32_t)number, info->si_code > 0 ? (uintptr_t)info->si_addr : 0, context, NULL);
 }
 
 /* "FILE:RUN": the number, and the path without it. */

@@ -149,7 +149,8 @@ void tp_tell_fault(const struct tagpool_report_fault *fault, const uintptr_t *fr
     tp_record_finish(&record);
 }
 
-void tp_tell_crash(uint32_t signal, uintptr_t address, const void *context)
+void tp_tell_crash(uint32_t signal, uintptr_t address, const void *context,
+                   const struct tagpool_report_counters *counters)
 {
     struct tp_record record;
     uintptr_t frames[TAGPOOL_REPORT_FRAMES];
@@ -158,6 +159,8 @@ void tp_tell_crash(uint32_t signal, uintptr_t address, const void *context)
     if (!tp_record_begin(&record, TAGPOOL_REPORT_CRASH_RECORD))
         return;
     tp_record_add(&record, TAGPOOL_REPORT_CRASH, &crash, sizeof(crash), NULL, 0);
+    if (counters != NULL)
+        tp_record_add(&record, TAGPOOL_REPORT_COUNTERS, counters, sizeof(*counters), NULL, 0);
     tp_os_registers(context, &at);
     unsigned count = tp_stack_capture_at(at.pc, at.sp, at.fp, frames, TAGPOOL_REPORT_FRAMES);
     tp_record_add_stack(&record, TAGPOOL_REPORT_STACK_HERE, frames, count, true);

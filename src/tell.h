@@ -17,8 +17,9 @@ bool tp_tell_stop(const struct tp_violation *violation);
 /* A request is about to fail on purpose; its call stack. */
 void tp_tell_fault(const struct tagpool_report_fault *fault, const uintptr_t *frames, unsigned count);
 
-/* A signal ends the program after a fault: what siginfo_t says, and the ucontext_t of its handler. */
-void tp_tell_crash(uint32_t signal, uintptr_t address, const void *context);
+/* A signal ends the program after a fault: what siginfo_t says, the ucontext_t of its handler, and counters or NULL. */
+void tp_tell_crash(uint32_t signal, uintptr_t address, const void *context,
+                   const struct tagpool_report_counters *counters);
 
 /* Blocks that were lost at one stack, or all that a tag has left; false: nobody listens. */
 bool tp_tell_leak(const struct tagpool_report_leak *leak, uint32_t stack);

@@ -163,8 +163,10 @@ static void verify_follow_rule(uint32_t i, uint32_t slot, size_t size, const str
     const struct tagpool_segment_rule *rule = &set->rows[i];
     if (!verify_fits(rule, size))
         return;
-    if ((rule->flags & TAGPOOL_SEGMENT_RULE_FAIL) != 0)
-        plan->fail |= tp_inject_decide(&set->injects[i], rule, call);
+    if ((rule->flags & TAGPOOL_SEGMENT_RULE_FAIL) != 0 && tp_inject_decide(&set->injects[i], rule, call)) {
+        tp_inject_note(slot, size, call);
+        plan->fail = true;
+    }
     if ((rule->flags & TAGPOOL_SEGMENT_RULE_SYSTEMATIC) != 0)
         plan->fail |= tp_systematic_decide(slot, size, call);
     verify_raise_by_flags(plan, rule);
@@ -204,10 +206,22 @@ static void verify_begin_inject(struct verify_rules *set, uint32_t i, const stru
     tp_inject_begin(&set->injects[i]);
 }
 
+/* What a request that was made to fail may have led to, and which one that was. */
+static void verify_note_crash(int number, const siginfo_t *info, const void *context)
+{
+    struct tagpool_report_counters counters;
+    if (!tp_inject_tell_last())
+        return;
+    tp_verify_counters(&counters);
+    tp_tell_crash((uint32_t)number, info->si_code > 0 ? (uintptr_t)info->si_addr : 0, context, &counters);
+}
+
 /* Stops are told at length, and touches of guards are stops. */
 static void verify_listen(void)
 {
     tp_stop_tell = tp_tell_stop;
+    if (tp_trap_unhandled == NULL)
+        tp_trap_unhandled = verify_note_crash;
     tp_trap_install();
 }
 

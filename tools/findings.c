@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- telling ---- */
@@ -126,9 +127,28 @@ static bool findings_is_new_fault(struct findings *findings, uint64_t stack_hash
     return true;
 }
 
+static void findings_note_end(struct findings *findings, const struct reportfile_record *record)
+{
+    bool is_stop = reportfile_has(record, TAGPOOL_REPORT_STOP);
+    if (!is_stop && !reportfile_has(record, TAGPOOL_REPORT_COUNTERS))
+        return;
+    findings->ends = memory_grow(findings->ends, findings->end_count, sizeof(*findings->ends));
+    findings->ends[findings->end_count++] = (struct findings_end){record->head.pid, is_stop};
+}
+
+/* How a process ended, by its own words; NULL: it told nothing. */
+static const struct findings_end *findings_end_of(const struct findings *findings, uint32_t pid)
+{
+    for (size_t i = findings->end_count; i-- > 0;)
+        if (findings->ends[i].pid == pid)
+            return &findings->ends[i];
+    return NULL;
+}
+
 void findings_take(const struct reportfile_record *record, void *context)
 {
     struct findings *findings = context;
+    findings_note_end(findings, record);
     if (reportfile_has(record, TAGPOOL_REPORT_LEAK)) {
         findings_keep_leak(findings, record);
         return;
@@ -141,9 +161,39 @@ void findings_take(const struct reportfile_record *record, void *context)
     findings_tell(findings, record);
 }
 
+/* As a record that the process itself would have made. */
+static struct reportfile_record *findings_make_remains(uint32_t pid, const struct remains *remains)
+{
+    struct reportfile_record *record = memory_alloc(1, sizeof(*record));
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    record->head.kind = TAGPOOL_REPORT_CRASH_RECORD;
+    record->head.pid = pid;
+    record->head.time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    memcpy(record->head.program, remains->program, sizeof(record->head.program));
+    record->counters = remains->counters;
+    record->items = 1u << TAGPOOL_REPORT_COUNTERS;
+    return record;
+}
+
+void findings_take_remains(struct findings *findings, uint32_t pid, int signal, const struct remains *remains)
+{
+    const struct findings_end *end = findings_end_of(findings, pid);
+    if (end != NULL && !end->is_stop)
+        return;
+    struct reportfile_record *record = findings_make_remains(pid, remains);
+    if (end == NULL) {
+        record->crash.signal = (uint32_t)signal;
+        record->items |= 1u << TAGPOOL_REPORT_CRASH;
+    }
+    findings_tell(findings, record);
+    free(record);
+}
+
 void findings_free(struct findings *findings)
 {
     findings_end_run(findings);
     free(findings->leaks);
     free(findings->faults);
+    free(findings->ends);
 }

@@ -4,6 +4,7 @@
 #ifndef FINDINGS_H
 #define FINDINGS_H
 
+#include "remains.h"
 #include "reportfile.h"
 
 struct findings_leak {
@@ -11,6 +12,11 @@ struct findings_leak {
     size_t size;
     uint32_t leak_class;
     uint64_t bytes;
+};
+
+struct findings_end {
+    uint32_t pid;
+    bool is_stop; /* else it gave its counters as well */
 };
 
 struct findings {
@@ -23,10 +29,15 @@ struct findings {
     size_t leak_count;
     uint64_t *faults; /* stacks that a fault was told of */
     size_t fault_count;
+    struct findings_end *ends; /* of processes that told of one */
+    size_t end_count;
 };
 
 /* Take a record in (a reportfile_take); context is a struct findings. */
 void findings_take(const struct reportfile_record *record, void *context);
+
+/* A signal has ended a process that left this: tell of it, but for what it has told itself. */
+void findings_take_remains(struct findings *findings, uint32_t pid, int signal, const struct remains *remains);
 
 /* Tell the leaks of a run that has ended, and forget them. */
 void findings_end_run(struct findings *findings);

@@ -215,6 +215,24 @@ void segfile_reading_free(struct segfile_reading *reading)
     memset(reading, 0, sizeof(*reading));
 }
 
+/* All fields are numbers of 64 bits. */
+static int segfile_sum_verifier(const struct segfile *file, void *context)
+{
+    uint64_t *to = context;
+    for (size_t part = 0; part < TAGPOOL_SEGMENT_VERIFIER_PARTS; part++) {
+        const uint64_t *from = (const uint64_t *)&file->view.header->verifier[part];
+        for (size_t i = 0; i < sizeof(struct tagpool_segment_verifier) / sizeof(*to); i++)
+            to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+    }
+    return 0;
+}
+
+int segfile_read_verifier(const struct segfile *file, struct tagpool_segment_verifier *sums)
+{
+    memset(sums, 0, sizeof(*sums));
+    return segfile_guard(file, segfile_sum_verifier, sums);
+}
+
 const char *segfile_error_text(int error)
 {
     static const struct {

@@ -54,6 +54,9 @@ int segfile_is_in_use(int directory, const char *name);
 int segfile_read(const struct segfile *file, struct segfile_reading *reading);
 void segfile_reading_free(struct segfile_reading *reading);
 
+/* What the verifier has counted, over all parts of the program.  0 or -EFAULT. */
+int segfile_read_verifier(const struct segfile *file, struct tagpool_segment_verifier *sums);
+
 /*
  * Run action(file, context), which touches [base, base + size) of a shared mapping: its result, or -EFAULT when the
  * file was cut off meanwhile.  The action must not own anything, since it can be left at any access.

@@ -304,19 +304,6 @@ void stop_text_leak(FILE *out, const struct reportfile_record *record, bool is_c
     fputc('\n', out);
 }
 
-void stop_text_crash(FILE *out, const struct reportfile_record *record, bool is_color)
-{
-    const char *name = sigabbrev_np((int)record->crash.signal);
-    fprintf(out, "%sCrashed:%s ", is_color ? STOP_TEXT_BOLD : "", is_color ? STOP_TEXT_PLAIN : "");
-    if (name != NULL)
-        fprintf(out, "SIG%s, ", name);
-    fprintf(out, "address 0x%" PRIx64 ", ", record->crash.address);
-    stop_text_put_program(out, record);
-    fputs(", at\n", out);
-    stack_text_put(out, record, &record->stacks[TAGPOOL_REPORT_STACK_HERE]);
-    fputc('\n', out);
-}
-
 void stop_text_fault(FILE *out, const struct reportfile_record *record)
 {
     const struct reportfile_stack *stack = stop_text_only_stack(record);
@@ -346,4 +333,22 @@ void stop_text_counters(FILE *out, const struct reportfile_record *record)
         fprintf(out, ": %" PRIu64 " of %" PRIu64 " allocations were made to fail.\n", counters->faults_injected,
                 counters->allocs_attempted);
     }
+}
+
+/* Where it was is known if the program could tell of it. */
+void stop_text_crash(FILE *out, const struct reportfile_record *record, bool is_color)
+{
+    const struct reportfile_stack *stack = &record->stacks[TAGPOOL_REPORT_STACK_HERE];
+    const char *name = sigabbrev_np((int)record->crash.signal);
+    fprintf(out, "%sCrashed:%s ", is_color ? STOP_TEXT_BOLD : "", is_color ? STOP_TEXT_PLAIN : "");
+    if (name != NULL)
+        fprintf(out, "SIG%s, ", name);
+    if (stack->count != 0)
+        fprintf(out, "address 0x%" PRIx64 ", ", record->crash.address);
+    stop_text_put_program(out, record);
+    fputs(stack->count != 0 ? ", at\n" : "\n", out);
+    stack_text_put(out, record, stack);
+    if (reportfile_has(record, TAGPOOL_REPORT_COUNTERS))
+        stop_text_counters(out, record);
+    fputc('\n', out);
 }

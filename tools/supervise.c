@@ -122,13 +122,14 @@ static int supervise_wait(const struct supervise *supervise, pid_t child, int si
     return status;
 }
 
-int supervise_run(const struct supervise *supervise, int *wait_status)
+int supervise_run(struct supervise *supervise, int *wait_status)
 {
     sigset_t set;
     supervise_make_set(&set);
     int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     int watch = supervise_watch(supervise->watched);
     pid_t child = supervise_start(supervise);
+    supervise->pid = child > 0 ? child : 0;
     if (child > 0)
         *wait_status = supervise_wait(supervise, child, signals, watch);
     if (watch >= 0)

@@ -15,12 +15,13 @@ struct supervise {
     const char *watched; /* a file: look(context) is called soon after each change to it */
     void (*look)(void *context);
     void *context;
+    int pid; /* of the child, once it runs */
 };
 
 /* Before anything is made that must be removed again: V3 holds from here on, to the end. */
 void supervise_hold(void);
 
 /* Run it to its end: 0 with waitpid's status, or -errno when it was not executed. */
-int supervise_run(const struct supervise *supervise, int *wait_status);
+int supervise_run(struct supervise *supervise, int *wait_status);
 
 #endif

@@ -1,6 +1,7 @@
 #include "verified_run.h"
 #include "findings.h"
 #include "memory.h"
+#include "remains.h"
 #include "report.h"
 #include "supervise.h"
 
@@ -22,6 +23,8 @@ struct verified {
     struct findings findings;
     struct reportfile file;
     int program_status; /* of the first run that did not succeed, else 0 */
+    int child_pid;      /* of the last run; 0: it was not executed */
+    uint64_t begin_ns;  /* of the last run (remains.h) */
 };
 
 /* ---- one run ---- */
@@ -49,6 +52,8 @@ static int verified_shell_status(int wait_status)
 /* Run the program with its file of reports at `reports`: 0 with waitpid's status, or a status after a sentence. */
 static int verified_run_child(struct verified *run, const char *reports, const char *ends, int *wait_status)
 {
+    run->child_pid = 0;
+    run->begin_ns = remains_now_ns();
     struct supervise supervise = {
         .path = run->path, .argv = run->argv, .watched = reports, .look = verified_look, .context = run};
     int error = verified_set_environment(run, reports, ends);
@@ -57,10 +62,19 @@ static int verified_run_child(struct verified *run, const char *reports, const c
         return STATUS_NO_MODULE;
     }
     error = supervise_run(&supervise, wait_status);
+    run->child_pid = supervise.pid;
     if (error == 0)
         return 0;
     report("cannot run %s: %s.", run->path, strerror(-error));
     return error == -ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN;
+}
+
+/* Ended by a signal that it could tell nothing of: how many requests had been made to fail is in what it left. */
+static void verified_tell_remains(struct verified *run, int signal)
+{
+    struct remains remains;
+    if (remains_read(&remains, run->child_pid, run->begin_ns) && remains.counters.faults_injected != 0)
+        findings_take_remains(&run->findings, (uint32_t)run->child_pid, signal, &remains);
 }
 
 static int verified_run_once(struct verified *run, const char *ends, int *wait_status)
@@ -73,6 +87,8 @@ static int verified_run_once(struct verified *run, const char *ends, int *wait_s
     }
     int status = verified_run_child(run, reports, ends, wait_status);
     reportfile_read(&run->file, true, findings_take, &run->findings);
+    if (status == 0 && WIFSIGNALED(*wait_status))
+        verified_tell_remains(run, WTERMSIG(*wait_status));
     unlink(reports);
     free(reports);
     reportfile_fini(&run->file);

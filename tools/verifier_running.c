@@ -38,17 +38,6 @@ static uint64_t running_live(uint64_t sum)
     return (int64_t)sum > 0 ? sum : 0;
 }
 
-/* All fields are numbers of 64 bits. */
-static void running_sum_parts(const struct tagpool_segment_header *header, struct tagpool_segment_verifier *sums)
-{
-    uint64_t *to = (uint64_t *)sums;
-    for (size_t part = 0; part < TAGPOOL_SEGMENT_VERIFIER_PARTS; part++) {
-        const uint64_t *from = (const uint64_t *)&header->verifier[part];
-        for (size_t i = 0; i < sizeof(*sums) / sizeof(*to); i++)
-            to[i] += from[i];
-    }
-}
-
 static struct running *running_find(struct running_list *list, const char *name)
 {
     for (size_t i = 0; i < list->count; i++)
@@ -64,14 +53,14 @@ static struct running *running_find(struct running_list *list, const char *name)
 static void running_add(struct running_list *list, const struct process *process)
 {
     struct tagpool_segment_header header;
-    struct tagpool_segment_verifier sums = {0};
+    struct tagpool_segment_verifier sums;
     char name[64];
-    if (segfile_guard(&process->file, running_copy_header, &header) != 0)
+    if (segfile_guard(&process->file, running_copy_header, &header) != 0 ||
+        segfile_read_verifier(&process->file, &sums) != 0)
         return;
     label_clean(name, sizeof(name), process->file.header.program, sizeof(process->file.header.program));
     struct running *running = running_find(list, name);
     running->loads++;
-    running_sum_parts(&header, &sums);
     for (size_t i = 0; i < sizeof(sums) / sizeof(uint64_t); i++)
         ((uint64_t *)&running->sums)[i] += ((uint64_t *)&sums)[i];
     for (size_t kind = 0; kind < TAGPOOL_SEGMENT_REGIONS; kind++) {

@@ -25,7 +25,8 @@ enum tagpool_report_kind {
     TAGPOOL_REPORT_LEAK_RECORD,     /* LEAK, then STACK and MODULE items */
     TAGPOOL_REPORT_FAULT_RECORD,    /* FAULT, then STACK and MODULE items: an allocation was made to fail */
     TAGPOOL_REPORT_END_RECORD,      /* COUNTERS: the program ended by itself */
-    TAGPOOL_REPORT_CRASH_RECORD,    /* CRASH, then STACK and MODULE items: after a fault, a signal ends the program */
+    TAGPOOL_REPORT_CRASH_RECORD,    /* CRASH, then COUNTERS if they are known, STACK and MODULE items: after a fault, a
+                                       signal ends the program */
 };
 
 struct tagpool_report_record {

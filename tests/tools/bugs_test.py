@@ -59,7 +59,7 @@ def plain(text, homes, any_numbers):
     """A line without what differs from run to run."""
     for home, name in homes:
         text = text.replace(home, name)
-    text = re.sub(r"\S*examples/bugs/", "", text)
+    text = re.sub(r"[^\s(]*examples/bugs/", "", text)
     text = re.sub(r"0[xX][0-9a-fA-F]{9,16}\b", "ADDRESS", text)
     text = re.sub(r"^ *[0-9a-f]{12}(?=[ >])", "ADDRESS", text)
     text = re.sub(r"\b(pid|thread) \d+", r"\1 N", text)

@@ -77,6 +77,37 @@ examine careless -j1 --error-exitcode=17
 [ $status -eq 17 ]
 result '--error-exitcode'
 
+# Faults by number and by chance are told of when the program dies.
+fail() { # PROGRAM HOW [OPTION...]
+    program=$1 how=$2
+    shift 2
+    "$tagpool" run --verify --fail=tag:systematic_target,"$how" "$@" -- "$target" "$program" >"$work/out" 2>"$work/err" \
+        </dev/null
+    status=$?
+}
+dies() { # PROGRAM SIGNAL NUMBER: of the request with that number
+    for request in 1 2 3 4 5 6 7 8; do
+        fail "$1" nth:$request
+        [ $status -ne "$3" ] || break
+    done
+    [ $status -eq "$3" ] && grep -q "^Crashed: $2, " "$work/err" &&
+        grep -q "^pid [0-9]* (systematic_target): 1 of $request allocations were made to fail\.$" "$work/err"
+}
+dies careless SIGSEGV 139 && grep -q '^Made to fail: 30 bytes, tag syst, .* at careless (' "$work/err" &&
+    grep -q '#1  careless .*systematic_target\.c:' "$work/err"
+result 'who dies of a fault by number: how many there were, the last one, and where'
+dies aborting SIGABRT 134
+result 'who gives up: how many there were'
+fail careful probability:10000
+[ $status -ne 139 ] && ! grep -q '^Crashed:' "$work/err"
+result 'who ends by itself has not crashed'
+fail crashed nth:1000
+[ $status -eq 139 ] && ! grep -q '^Crashed:\|made to fail' "$work/err"
+result 'and who crashes without a fault is none of our business'
+fail aborting nth:1 --json
+grep '"kind":"crash"' "$work/err" | grep -q '"faults_injected":1,.*"crash":{"signal":6,'
+result 'the same as JSON'
+
 examine hung --timeout=1
 [ $status -eq 3 ] && found 1 hung && found 1 failed && grep -q '    | waiting' "$work/err"
 result 'who waits for ever is killed, however much it writes'

@@ -5,6 +5,7 @@
 
 #include "inject.h"
 #include "os.h"
+#include "start.h"
 
 #include <dlfcn.h>
 #include <link.h>
@@ -184,6 +185,21 @@ START_TEST(coins_have_all_their_sides)
 }
 END_TEST
 
+/* --- the last one --------------------------------------------------------------------------------------------- */
+
+START_TEST(there_is_a_last_one_once_there_was_one)
+{
+    const struct tp_call call = {(uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_dwarf_cfa()};
+    tp_start();
+    ck_assert(!tp_inject_tell_last());
+    tp_inject_note(1, 100, &nowhere);
+    ck_assert(tp_inject_tell_last());
+    tp_inject_note(1, 100, &call);
+    ck_assert(tp_inject_tell_last());
+}
+END_TEST
+
 UNIT_MAIN("inject", the_nth_fails_and_no_other, of_all_threads_one_has_the_nth, chances_are_out_of_ten_thousand,
           it_is_the_same_ones_in_every_run, nothing_fails_before_its_time, a_site_is_a_library_or_a_place_in_it,
-          a_call_from_nowhere_has_no_site, the_nth_is_of_its_site, coins_have_all_their_sides)
+          a_call_from_nowhere_has_no_site, the_nth_is_of_its_site, coins_have_all_their_sides,
+          there_is_a_last_one_once_there_was_one)

@@ -4,6 +4,7 @@
 #include "report.h"
 #include "systematic.h"
 #include "verified_run.h"
+#include "words.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -103,6 +104,17 @@ static int run_launch(struct run *run, char **argv)
     return verify->is_on ? verified_run(verify, path, argv) : run_program(path, argv);
 }
 
+/* What a user wrote there by hand, and the program would pass over in silence. */
+static void run_check_words(const struct verify *verify)
+{
+    char wrong[WORDS_WRONG];
+    struct words words = {.leaks = false};
+    const char *text = getenv("TAGPOOL_VERIFY");
+    bool is_by_hand = text != NULL && getenv("TAGPOOL_REPORT") == NULL;
+    if (is_by_hand && !verify->is_on && !verify->is_systematic && !words_read(&words, text, wrong))
+        report("in TAGPOOL_VERIFY, '%s' is not understood, and passed over.", wrong);
+}
+
 int command_run(int argc, char **argv)
 {
     struct run run = {.launch = LAUNCH_INIT};
@@ -117,9 +129,10 @@ int command_run(int argc, char **argv)
         status = verify_finish(verify);
     if (status == 0 && next == argc)
         status = report_usage("no program was named: say 'tagpool run PROGRAM'.");
-    else if (status == 0)
+    else if (status == 0) {
+        run_check_words(verify);
         status = run_launch(&run, argv + next);
-    else if (status == OPTIONS_HELP)
+    } else if (status == OPTIONS_HELP)
         status = report_flush_output();
     launch_free(&run.launch);
     return status;

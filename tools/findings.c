@@ -132,6 +132,8 @@ static void findings_note_end(struct findings *findings, const struct reportfile
     bool is_stop = reportfile_has(record, TAGPOOL_REPORT_STOP);
     if (!is_stop && !reportfile_has(record, TAGPOOL_REPORT_COUNTERS))
         return;
+    findings->requests += record->counters.allocs_attempted;
+    findings->requests_failed += record->counters.faults_injected;
     findings->ends = memory_grow(findings->ends, findings->end_count, sizeof(*findings->ends));
     findings->ends[findings->end_count++] = (struct findings_end){record->head.pid, is_stop};
 }

@@ -25,6 +25,8 @@ struct findings {
     bool all_leaks; /* tell reachable blocks one by one, too */
     uint64_t stops;
     uint64_t lost_blocks;
+    uint64_t requests; /* that were looked at, by those that told how many */
+    uint64_t requests_failed;
     struct findings_leak *leaks;
     size_t leak_count;
     uint64_t *faults; /* stacks that a fault was told of */

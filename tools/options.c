@@ -3,6 +3,7 @@
 #include "report.h"
 
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,8 +64,8 @@ static struct option *options_words(const struct option_table *table)
     words[n++] = (struct option){"help", no_argument, NULL, OPTIONS_HELP_LETTER};
     for (size_t i = 0; i < table->count; i++)
         if (table->rows[i].word != NULL)
-            words[n++] = (struct option){table->rows[i].word, options_has_value(&table->rows[i]), NULL,
-                                         OPTIONS_FIRST + (int)i};
+            words[n++] =
+                (struct option){table->rows[i].word, options_has_value(&table->rows[i]), NULL, OPTIONS_FIRST + (int)i};
     return words;
 }
 
@@ -76,16 +77,36 @@ static const struct option_row *options_row(const struct option_table *table, in
     return NULL;
 }
 
-static int options_explain(const struct option_table *table, int code, const char *argument)
+static bool options_is_word(const struct option_table *table, const char *word)
 {
+    size_t length = strcspn(word, "=");
+    for (size_t i = 0; i < table->count; i++)
+        if (table->rows[i].word != NULL && strlen(table->rows[i].word) == length &&
+            memcmp(table->rows[i].word, word, length) == 0)
+            return true;
+    return false;
+}
+
+/* `argument`: the one that getopt is at, which may hold more letters. */
+static int options_explain_letter(const struct option_table *table, const char *argument)
+{
+    bool is_word = argument != NULL && argument[0] == '-' && options_is_word(table, argument + 1);
+    if (is_word)
+        return report_usage("there is no option -%c: say -%s with two dashes, or try '%s --help'.", optopt, argument,
+                            table->command);
+    return report_usage("there is no option -%c: try '%s --help'.", optopt, table->command);
+}
+
+static int options_explain(const struct option_table *table, int code, char **argv)
+{
+    const char *argument = argv[optind - 1];
     const struct option_row *row = options_row(table, optopt);
     if (code == ':' && row != NULL)
-        return report_usage("option %s needs a value (%s): try '%s --help'.", argument, row->argument,
-                            table->command);
+        return report_usage("option %s needs a value (%s): try '%s --help'.", argument, row->argument, table->command);
     if (row != NULL)
         return report_usage("option --%s takes no value: try '%s --help'.", row->word, table->command);
-    if (optopt != 0 && argument[1] != '-')
-        return report_usage("there is no option -%c: try '%s --help'.", optopt, table->command);
+    if (optopt != 0 && optopt != OPTIONS_HELP_LETTER)
+        return options_explain_letter(table, argv[optind]);
     return report_usage("there is no option %s, or it is short for more than one: try '%s --help'.", argument,
                         table->command);
 }
@@ -102,7 +123,7 @@ static int options_apply_all(const struct option_table *table, int argc, char **
             return OPTIONS_HELP;
         }
         const struct option_row *row = code != '?' && code != ':' ? options_row(table, code) : NULL;
-        int status = row != NULL ? row->apply(context, optarg) : options_explain(table, code, argv[optind - 1]);
+        int status = row != NULL ? row->apply(context, optarg) : options_explain(table, code, argv);
         if (status != 0)
             return status;
     }

@@ -147,9 +147,24 @@ static bool verified_is_color(void)
     return isatty(STDERR_FILENO) && getenv("NO_COLOR") == NULL && terminal != NULL && strcmp(terminal, "dumb") != 0;
 }
 
+/* No finding is good news where something was looked at: else it may be that a tag was misspelt. */
+static void verified_tell_of_nothing(const struct verified *run)
+{
+    const struct findings *findings = &run->findings;
+    char *const *words = run->verify->words;
+    bool is_narrowed = words[VERIFY_TAGS] != NULL || words[VERIFY_SIZES] != NULL;
+    if (findings->end_count == 0 || findings->stops != 0)
+        return;
+    if (is_narrowed && findings->requests == 0)
+        report("no block was looked at: none was of these tags and sizes ('tagpool top' lists tags).");
+    else if (words[VERIFY_FAIL] != NULL && findings->requests_failed == 0)
+        report("no allocation was made to fail: none fitted --fail, or there were too few.");
+}
+
 static int verified_sum_up(const struct verified *run)
 {
     const struct findings *findings = &run->findings;
+    verified_tell_of_nothing(run);
     fprintf(stderr, "tagpool: stops=%llu leaks=%llu program-status=%d\n", (unsigned long long)findings->stops,
             (unsigned long long)findings->lost_blocks, run->program_status);
     if (findings->stops == 0 && findings->lost_blocks == 0)

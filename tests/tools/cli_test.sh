@@ -188,6 +188,9 @@ says 2 'no command' "$tagpool"
 says 2 "no command 'nonsense'" "$tagpool" nonsense
 says 2 'no option --nonsense' "$tagpool" top --nonsense
 says 2 'no option -z' "$tagpool" top -z
+says 2 'no option -e: say --verify with two dashes' "$tagpool" run --json -verify true
+says 2 'no option -t: say --tags=Conn with two dashes' "$tagpool" run -tags=Conn true
+says 2 'no option -x: try' "$tagpool" run --json -vx true
 says 2 'needs a value' "$tagpool" top -p
 says 2 'takes no value' "$tagpool" top --once=1
 says 2 'no process ID' "$tagpool" top -p 12x

@@ -108,6 +108,23 @@ fail aborting nth:1 --json
 grep '"kind":"crash"' "$work/err" | grep -q '"faults_injected":1,.*"crash":{"signal":6,'
 result 'the same as JSON'
 
+fail careful nth:1000
+[ $status -eq 0 ] && grep -q '^tagpool: no allocation was made to fail: ' "$work/err" &&
+    tail -n 1 "$work/err" | grep -qx 'tagpool: stops=0 leaks=0 program-status=0'
+result 'where nothing failed that is told'
+"$tagpool" run --verify --tags=nosuch -- "$target" careful >"$work/out" 2>"$work/err"
+[ $? -eq 0 ] && grep -q '^tagpool: no block was looked at: ' "$work/err"
+result 'and where there is no such tag'
+"$tagpool" run --verify --tags=systematic* -- "$target" careful >"$work/out" 2>"$work/err"
+[ $? -eq 0 ] && [ "$(wc -l <"$work/err")" -eq 1 ]
+result 'where there is, nothing is told'
+TAGPOOL_VERIFY='special=all nonsense' "$tagpool" run "$target" careful 2>"$work/err"
+[ $? -eq 0 ] && grep -qx "tagpool: in TAGPOOL_VERIFY, 'nonsense' is not understood, and passed over." "$work/err"
+result 'words that are not understood are named'
+TAGPOOL_VERIFY='special=all tags=nosuch' "$tagpool" run "$target" careful 2>"$work/err"
+[ $? -eq 0 ] && [ ! -s "$work/err" ]
+result 'others are not'
+
 examine hung --timeout=1
 [ $status -eq 3 ] && found 1 hung && found 1 failed && grep -q '    | waiting' "$work/err"
 result 'who waits for ever is killed, however much it writes'

@@ -212,7 +212,7 @@ static void verify_note_crash(int number, const siginfo_t *info, const void *con
     struct tagpool_report_counters counters;
     if (!tp_inject_tell_last())
         return;
-    tp_verify_counters(&counters);
+    tp_figures_read(&counters);
     tp_tell_crash((uint32_t)number, info->si_code > 0 ? (uintptr_t)info->si_addr : 0, context, &counters);
 }
 

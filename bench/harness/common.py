@@ -74,24 +74,25 @@ class Bench:
                 if name != "LD_PRELOAD" and not name.startswith(("TAGPOOL_", "MIMALLOC_", "MALLOC_", "TCMALLOC_"))}
         return {**ours, **(extra or {})}
 
-    def measure(self, command, library=None, directory=None, extra=None):
-        """Run a command once under a library; None, and a note, when it did not end well."""
+    def measure(self, command, library=None, directory=None, extra=None, is_peer=False):
+        """Run a command once under a library; None, and a note, when it did not end well.  Peers may do so."""
         preload = ["-p", library] if library else []
         done = subprocess.run([self.program("bench_measure"), *self.priority, *preload, *command], cwd=directory,
                               env=self.environment(extra), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, errors="replace", check=False)
         found = re.search(r"^measured (\S+) (\S+) (\S+) (\d+) (\d+)$", done.stdout, re.MULTILINE)
         if found is None or found[5] != "0":
-            self.note_crash(command, library, found[5] if found else "none", done.stderr)
+            self.note_crash(command, library, found[5] if found else "none", done.stderr, is_peer)
             return None
         seconds = number_after("seconds", done.stdout)
         return Result(seconds if seconds is not None else float(found[1]), float(found[2]) + float(found[3]),
                       int(found[4]), done.stdout)
 
-    def note_crash(self, command, library, status, errors):
+    def note_crash(self, command, library, status, errors, is_peer=False):
         what = f"{' '.join(command)} under {os.path.basename(library or 'glibc')}: status {status}"
-        self.crashes.append(what)
-        print(f"CRASHED: {what}\n{errors[-400:]}", flush=True)
+        if not is_peer:
+            self.crashes.append(what)
+        print(f"{'STOPPED' if is_peer else 'CRASHED'}: {what}\n{errors[-400:]}", flush=True)
 
     def race(self, programs, contestants, rounds=None):
         """All programs under all contestants {name: library}, in turn, so that drift hits all alike."""

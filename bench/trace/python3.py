@@ -1,11 +1,14 @@
 """What the python3 trace is recorded from: text, records, trees and a cache, as scripts use them.
 
+Usage: python3.py [SHARE [PASSES]]      a share of what is usual, so many times
+
 Run with PYTHONMALLOC=malloc, so that every object is a call of malloc.
 """
 
 import collections
 import json
 import re
+import sys
 
 
 def dice(seed):
@@ -77,14 +80,19 @@ def use_cache(numbers, calls, room):
     return sum(map(len, cache.values()))
 
 
-def main():
+def work(share):
     numbers = dice(7)
-    words = count_words(make_text(numbers, 60000))
-    records = make_records(numbers, 20000)
+    words = count_words(make_text(numbers, round(60000 * share)))
+    records = make_records(numbers, round(20000 * share))
     rows = through_json(records)
-    tree = make_tree(numbers, 20000)
-    cached = use_cache(numbers, 40000, 3000)
+    tree = make_tree(numbers, round(20000 * share))
+    cached = use_cache(numbers, round(40000 * share), 3000)
     print(len(words), len(records), len(rows), tree.key, cached)
 
 
-main()
+def main(share="1", passes="1"):
+    for _ in range(int(passes)):
+        work(float(share))
+
+
+main(*sys.argv[1:])

@@ -8,18 +8,18 @@ from common import print_table
 
 BUDGETS = [1, 2, 5, 10, 20, 50]
 
-# What a stop for each kind may be: the access itself, or its trace.  Another one would be found by mistake.
+# What a stop for each kind may be: the access itself, or its trace, which may lie in a freed neighbour (C6).
 CODES = {
-    "write-beyond": {"CD", "C1"},
+    "write-beyond": {"CD", "C1", "C6"},
     "read-beyond": {"CD"},
-    "write-before": {"CD", "C1"},
+    "write-before": {"CD", "C1", "C6"},
     "read-freed": {"CC"},
     "write-freed": {"CC", "C6"},
     "free-twice": {"C2"},
     "free-middle": {"C2"},
     "wrong-function": {"C2"},
     "wrong-size": {"C1", "C2"},
-    "copy-beyond": {"CD", "C1"},
+    "copy-beyond": {"CD", "C1", "C6"},
     "string-beyond": {"CD", "C1"},
 }
 

@@ -1,6 +1,7 @@
 """Mistakes planted in sites that are called all the time: how many are found, by each budget of the verifier."""
 
 import collections
+import json
 import re
 import subprocess
 
@@ -23,7 +24,14 @@ CODES = {
     "string-beyond": {"CD", "C1"},
 }
 
+# Stops that find what was done before, not the doing.
+TRACES = {"C1", "C6"}
+
 Bug = collections.namedtuple("Bug", "number kind strike")
+
+
+# Of the longest run, the share of blocks that get pages of their own: the chance of a mistake that leaves no trace.
+LONGEST = Bug(6, "read-beyond", 1000000)
 
 
 def list_bugs(bench):
@@ -32,23 +40,23 @@ def list_bugs(bench):
     return [Bug(int(number), kind, int(strike)) for number, kind, strike in rows]
 
 
-def watch(bench, special, bug, seed, *right):
-    command = [bench.tagpool, "run", "--verify", f"--special-pool={special}", "--", bench.program("bench_planted"),
-               str(bug.number), str(seed), *right]
+def watch(bench, special, bug, seed, *right, options=()):
+    command = [bench.tagpool, "run", "--verify", f"--special-pool={special}", *options, "--",
+               bench.program("bench_planted"), str(bug.number), str(seed), *right]
     return subprocess.run(command, env=bench.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           errors="replace", check=False)
 
 
-def is_found(bench, special, bug, seed):
-    """Whether a mistake is found; anything else than that, or that it went by, is noted."""
+def find(bench, special, bug, seed):
+    """The code of the stop for a mistake; None where it went by.  Anything else is noted."""
     done = watch(bench, special, bug, seed)
     if done.returncode == 0 and done.stdout == "MISSED\n":
-        return False
+        return None
     stop = re.search(r"^\*\*\* STOP: 0x000000(..) ", done.stderr, re.MULTILINE)
     if done.returncode == 3 and stop is not None and stop[1] in CODES[bug.kind]:
-        return True
+        return stop[1]
     bench.note_crash(["planted", str(bug.number), str(seed), bug.kind, special], None, done.returncode, done.stderr)
-    return False
+    return None
 
 
 def is_quiet(bench, special, bug):
@@ -61,34 +69,44 @@ def is_quiet(bench, special, bug):
 
 
 def count(bench, special, bugs, rounds):
-    """{strike: mistakes found in all rounds}"""
-    found = collections.Counter()
-    for bug in bugs:
-        for seed in range(rounds):
-            found[bug.strike] += is_found(bench, special, bug, seed)
-    return found
+    """[(strike, code)] of the mistakes that were found, in all rounds"""
+    found = [(bug.strike, find(bench, special, bug, seed)) for bug in bugs for seed in range(rounds)]
+    return [(strike, code) for strike, code in found if code is not None]
 
 
-def curve_row(name, found, bugs, rounds):
-    """Mistakes found, of those that strike at each number and of all: a mean over the rounds."""
+def special_share(bench, special):
+    """Blocks in special pool, of 1,000."""
+    told = [json.loads(line) for line in watch(bench, special, LONGEST, 0, "right", options=["--json"]).stderr.splitlines()
+            if line.startswith("{")]
+    counters = [line["counters"] for line in told if line["kind"] == "end"]
+    return 1000 * sum(of["allocs_special"] for of in counters) / sum(of["allocs_succeeded"] for of in counters)
+
+
+def curve_row(bench, name, found, bugs, rounds):
+    """Mistakes found, of those that strike at each number and of all; those whose trace was found: means of rounds."""
     here = collections.Counter(bug.strike for bug in bugs)
-    cells = [f"{found[strike] / rounds:.1f} of {here[strike]}" for strike in sorted(here)]
-    return [name, *cells, f"{sum(found.values()) / rounds:.1f} of {len(bugs)}"]
+    by_strike = collections.Counter(strike for strike, _ in found)
+    traces = sum(code in TRACES for _, code in found)
+    cells = [f"{by_strike[strike] / rounds:.1f} of {here[strike]}" for strike in sorted(here)]
+    return [name, *cells, f"{len(found) / rounds:.1f} of {len(bugs)}", f"{traces / rounds:.1f}",
+            f"{special_share(bench, name):.2f}"]
 
 
 def run(bench):
     bugs = list_bugs(bench)
     rounds = bench.options.rounds
-    found = {"all": count(bench, "all", bugs, 1)}
-    rows = [curve_row("all", found["all"], bugs, 1)]
-    for percent in BUDGETS:
-        special = f"auto:{percent}"
-        found[special] = count(bench, special, bugs, rounds)
-        rows.append(curve_row(special, found[special], bugs, rounds))
     strikes = sorted({bug.strike for bug in bugs})
-    print_table(["found, by which block it strikes", *(f"{strike:,}" for strike in strikes), "all"], rows)
-    quiet = [is_quiet(bench, special, bug) for special in ("all", "auto:10") for bug in bugs]
-    bench.row("hot sites: planted mistakes found under all", sum(found["all"].values()), least=len(bugs))
+    in_all = count(bench, "all", bugs, 1)
+    rows = [curve_row(bench, "all", in_all, bugs, 1)]
+    rates = {}
     for percent in BUDGETS:
-        bench.row(f"hot sites: found under auto:{percent}", sum(found[f"auto:{percent}"].values()) / rounds)
+        found = count(bench, f"auto:{percent}", bugs, rounds)
+        rows.append(curve_row(bench, f"auto:{percent}", found, bugs, rounds))
+        rates[percent] = len(found) / rounds
+    print_table(["found, by which block it strikes", *(f"{strike:,}" for strike in strikes), "all", "by a trace",
+                 "special, of 1,000 blocks"], rows)
+    quiet = [is_quiet(bench, special, bug) for special in ("all", "auto:10") for bug in bugs]
+    bench.row("hot sites: planted mistakes found under all", len(in_all), least=len(bugs))
+    for percent, rate in rates.items():
+        bench.row(f"hot sites: found under auto:{percent}", rate)
     bench.row("hot sites: twins without a mistake that were reported", quiet.count(False), 0)

@@ -1,13 +1,19 @@
 """Many blocks in special pool at once, by each kind of guard: what fails or is refused, mappings, memory."""
 
 import json
+import os
 import subprocess
+import sys
 
-from common import number_after, print_table
+from common import HERE, number_after, print_table
+
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "tests", "support"))
+
+import guards
 
 ALLOCS = 10000000
 LIVE = 1000000
-GUARDS = ["madvise", "userfault"]
+GUARDS = ["madvise", "userfault"]  # "protect" has a mapping for each block
 FIGURES = ["failures", "wrong", "special", "refused", "mappings", "peak MiB", "seconds"]
 
 
@@ -42,8 +48,11 @@ def run_guard(bench, guard):
 
 
 def run(bench):
-    """A guard that the kernel does not have is another one then: the mappings tell."""
-    found = {guard: run_guard(bench, guard) for guard in GUARDS}
+    there = guards.kinds()
+    for guard in GUARDS:
+        if guard not in there:
+            print(f"{guard} is left out: the system does not have it")
+    found = {guard: run_guard(bench, guard) for guard in GUARDS if guard in there}
     found = {guard: figures for guard, figures in found.items() if figures is not None}
     print(f"{bench.scaled(ALLOCS, 1000)} blocks, {bench.scaled(LIVE, 100)} at once; vm.max_map_count {max_map_count()}")
     print_table(["guard", *FIGURES],

@@ -48,14 +48,14 @@ uint64_t tp_budget_begin(void)
         return 0;
     uint32_t blocks = tp_peek(&budget_blocks);
     tp_poke(&budget_blocks, blocks + 1);
-    return blocks % BUDGET_MEASURED == 0 ? tp_os_monotonic_ns() : 0;
+    return blocks % BUDGET_MEASURED == 0 ? tp_os_thread_cpu_ns() : 0;
 }
 
 void tp_budget_end(uint64_t began)
 {
     if (TP_LIKELY(began == 0))
         return;
-    uint64_t passed = tp_min(tp_os_monotonic_ns() - began, BUDGET_LONGEST_NS);
+    uint64_t passed = tp_min(tp_os_thread_cpu_ns() - began, BUDGET_LONGEST_NS);
     __atomic_fetch_add(&budget_spent_ns, passed * BUDGET_MEASURED, __ATOMIC_RELAXED);
 }
 

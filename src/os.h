@@ -136,8 +136,8 @@ void tp_os_futex_wake(uint32_t *word);
 
 void tp_os_sleep_ms(uint32_t ms);
 uint64_t tp_os_now_ms(void);      /* monotonic, some milliseconds coarse */
-uint64_t tp_os_monotonic_ns(void);
-uint64_t tp_os_cpu_ns(void); /* that this process has used */
+uint64_t tp_os_cpu_ns(void);        /* that this process has used */
+uint64_t tp_os_thread_cpu_ns(void); /* that this thread has */
 uint64_t tp_os_realtime_ns(void);
 uint64_t tp_os_boottime_ns(void); /* since boot, suspend included */
 uint32_t tp_os_process_id(void);

@@ -520,14 +520,14 @@ uint64_t tp_os_now_ms(void)
     return os_clock_ns(CLOCK_MONOTONIC_COARSE) / 1000000u;
 }
 
-uint64_t tp_os_monotonic_ns(void)
-{
-    return os_clock_ns(CLOCK_MONOTONIC);
-}
-
 uint64_t tp_os_cpu_ns(void)
 {
     return os_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+uint64_t tp_os_thread_cpu_ns(void)
+{
+    return os_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 uint64_t tp_os_realtime_ns(void)

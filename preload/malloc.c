@@ -34,15 +34,6 @@ static void *preload_alloc_known(size_t size, size_t alignment, uintptr_t pc, en
     return tp_alloc_known(tp_site_key(TP_KEY_CALL, tp_site_call_value(pc)), size, face);
 }
 
-/* For the verifier. */
-static void *preload_alloc_checked(size_t size, size_t alignment, const struct tp_call *call,
-                                   enum tagpool_report_face face)
-{
-    if (TP_LIKELY(tp_peek(&tp_tag_rules_on) == 0) || alignment > PRELOAD_ALIGNMENT)
-        return NULL;
-    return tp_shortcut_alloc(preload_key(call->pc), size, face, call);
-}
-
 /* Where blocks are hardened this is what the fast path is elsewhere. */
 static void *preload_alloc_sealed(size_t size, size_t alignment, uintptr_t pc, enum tagpool_report_face face)
 {
@@ -54,9 +45,7 @@ static void *preload_alloc_sealed(size_t size, size_t alignment, uintptr_t pc, e
 static TP_NOINLINE void *preload_alloc_unknown(size_t size, size_t alignment, struct tp_call call,
                                                enum tagpool_report_face face)
 {
-    void *block = preload_alloc_checked(size, alignment, &call, face);
-    if (block == NULL)
-        block = preload_alloc_known(size, alignment, call.pc, face);
+    void *block = preload_alloc_known(size, alignment, call.pc, face);
     if (block == NULL)
         block = preload_alloc_by_address(size, alignment, call.pc);
     if (TP_LIKELY(block != NULL))
@@ -67,17 +56,28 @@ static TP_NOINLINE void *preload_alloc_unknown(size_t size, size_t alignment, st
     return tp_alloc_requested(thread, &request);
 }
 
+/* Some tags are: of those that are not, few requests come by here. */
+TP_INLINE void *preload_alloc_where_verified(size_t size, size_t alignment, struct tp_call call,
+                                             enum tagpool_report_face face)
+{
+    void *block = NULL;
+    if (TP_UNLIKELY(tp_peek(&tp_tag_rules_on) != 0) && alignment <= PRELOAD_ALIGNMENT)
+        block = tp_shortcut_alloc(preload_key(call.pc), size, face, call);
+    return block != NULL ? block : preload_alloc_unknown(size, alignment, call, face);
+}
+
 static TP_NOINLINE void *preload_alloc_where_hardened(size_t size, size_t alignment, struct tp_call call,
                                                       enum tagpool_report_face face)
 {
     void *block = preload_alloc_sealed(size, alignment, call.pc, face);
-    return TP_LIKELY(block != NULL) ? block : preload_alloc_unknown(size, alignment, call, face);
+    return TP_LIKELY(block != NULL) ? block : preload_alloc_where_verified(size, alignment, call, face);
 }
 
 TP_NOINLINE void *preload_alloc_slow(size_t size, size_t alignment, struct tp_call call, enum tagpool_report_face face)
 {
-    return TP_UNLIKELY(tp_seal_is_on()) ? preload_alloc_where_hardened(size, alignment, call, face)
-                                        : preload_alloc_unknown(size, alignment, call, face);
+    if (TP_UNLIKELY(tp_seal_is_on()))
+        return preload_alloc_where_hardened(size, alignment, call, face);
+    return preload_alloc_where_verified(size, alignment, call, face);
 }
 
 static TP_NOINLINE void *preload_calloc_slow(size_t size, struct tp_call call)

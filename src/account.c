@@ -54,8 +54,7 @@ void tp_account_alloc(struct tp_thread *thread, uint32_t slot, size_t size)
         tp_account_alloc_direct(slot, size);
         return;
     }
-    tp_count(&tally->alloc_bytes_total, size);
-    tp_count(&tally->allocs_total, 1);
+    tp_account_alloc_in(tally, size);
 }
 
 void tp_account_free(struct tp_thread *thread, uint32_t slot, size_t size)
@@ -67,8 +66,7 @@ void tp_account_free(struct tp_thread *thread, uint32_t slot, size_t size)
         tp_account_free_direct(slot, size);
         return;
     }
-    tp_count(&tally->free_bytes_total, size);
-    tp_count(&tally->frees_total, 1);
+    tp_account_free_in(tally, size);
 }
 
 /* --- slots ---------------------------------------------------------------------------------------------------- */

@@ -17,6 +17,19 @@
 void tp_account_alloc(struct tp_thread *thread, uint32_t slot, size_t size);
 void tp_account_free(struct tp_thread *thread, uint32_t slot, size_t size);
 
+/* The same in a tally that is there. */
+TP_INLINE void tp_account_alloc_in(struct tagpool_segment_tally *tally, size_t size)
+{
+    tp_count(&tally->alloc_bytes_total, size);
+    tp_count(&tally->allocs_total, 1);
+}
+
+TP_INLINE void tp_account_free_in(struct tagpool_segment_tally *tally, size_t size)
+{
+    tp_count(&tally->free_bytes_total, size);
+    tp_count(&tally->frees_total, 1);
+}
+
 /* The thread's tally of a slot, made if need be; NULL where none is to be had. */
 struct tagpool_segment_tally *tp_account_tally(struct tp_thread *thread, uint32_t slot);
 

@@ -28,13 +28,14 @@ static void blame_special(struct tp_blame *blame, const struct tp_special *speci
 static void blame_watched(struct tp_blame *blame, const struct tp_page *page, uint32_t index)
 {
     const struct tp_watch *watch = &page->watch[index];
+    const struct tp_watch_who *who = tp_page_who(page, index);
     blame->keeper = TAGPOOL_REPORT_WATCHED;
     blame->size = watch->size;
     blame->face = watch->face;
-    blame->alloc_stack = watch->alloc_stack;
-    blame->free_stack = watch->free_stack;
-    blame->alloc_thread = watch->alloc_thread;
-    blame->free_thread = watch->free_thread;
+    blame->alloc_stack = who->alloc_stack;
+    blame->free_stack = who->free_stack;
+    blame->alloc_thread = who->alloc_thread;
+    blame->free_thread = who->free_thread;
 }
 
 static void blame_mixed(struct tp_blame *blame, const struct tp_page *page, uint32_t index)

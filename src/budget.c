@@ -1,4 +1,5 @@
 #include "budget.h"
+#include "figures.h"
 #include "os.h"
 
 /* The first requests of a site. */
@@ -15,8 +16,18 @@
 #define BUDGET_MEASURED 16u
 #define BUDGET_LONGEST_NS 100000u
 
-/* Requests between two looks at the clock. */
+/* Requests of a site between two looks at the clock, and time between two looks at what is watched. */
 #define BUDGET_REQUESTS 4096u
+#define BUDGET_LOOK_NS 5000000u
+
+/*
+ * Watching takes about so long, a block from its beginning to its end (measured: 110 to 130), and so much of the
+ * program's time it may take unless more is given for special pool.  Of hot sites one block in two is watched then,
+ * or one in four.
+ */
+#define BUDGET_WATCH_NS 120u
+#define BUDGET_WATCH_PERCENT 35u
+#define BUDGET_FEWER_MOST 2u
 
 /* The share of requests beyond the first ones, in 1/256 of BUDGET_FIRST. */
 #define BUDGET_SHARE_ONE 256u
@@ -29,6 +40,7 @@ static struct budget_site {
 } budget_sites[1u << BUDGET_SITES_LOG];
 
 static uint32_t budget_percent = TP_BUDGET_PERCENT;
+static uint32_t budget_fewer; /* of hot sites one block in 2^fewer is watched */
 static uint32_t budget_share = BUDGET_SHARE_ONE;
 static bool budget_is_used;
 static uint32_t budget_blocks;
@@ -60,12 +72,45 @@ void tp_budget_end(uint64_t began)
 }
 
 /* Twice as many next time, or half. */
-static void budget_adjust(void)
+static void budget_adjust(uint64_t now_ns)
 {
     uint32_t share = tp_peek(&budget_share);
-    bool is_spent = tp_peek(&budget_spent_ns) > tp_os_cpu_ns() / 100 * budget_percent;
+    bool is_spent = tp_peek(&budget_spent_ns) > now_ns / 100 * budget_percent;
     share = is_spent ? share / 2 : (uint32_t)tp_min(tp_max(share, 1) * 2, BUDGET_SHARE_MOST);
     tp_poke(&budget_share, share);
+}
+
+/* What was watched, and what time it was, at the last look. */
+static uint64_t budget_last_watched, budget_last_ns;
+
+/* Whether watching `blocks` takes more than its share of so much time. */
+static bool budget_is_over(uint64_t blocks, uint64_t ns)
+{
+    return blocks * BUDGET_WATCH_NS > ns / 100 * tp_max(BUDGET_WATCH_PERCENT, budget_percent);
+}
+
+/* Fewer are watched as soon as it is too much; more when twice as many would not be. */
+static void budget_adjust_watching(uint64_t now_ns)
+{
+    uint64_t watched = tp_figures_watched();
+    uint64_t blocks = watched - tp_peek(&budget_last_watched), ns = now_ns - tp_peek(&budget_last_ns);
+    uint32_t fewer = tp_peek(&budget_fewer);
+    tp_poke(&budget_last_watched, watched);
+    tp_poke(&budget_last_ns, now_ns);
+    if (budget_is_over(blocks, ns))
+        fewer = tp_min(fewer + 1, BUDGET_FEWER_MOST);
+    else if (fewer > 0 && !budget_is_over(blocks * 2 + blocks / 4, ns))
+        fewer--;
+    tp_poke(&budget_fewer, fewer);
+}
+
+/* Two threads may look at once: then one of them sees little time, and the next look is a better one. */
+static void budget_look(void)
+{
+    uint64_t now_ns = tp_os_cpu_ns();
+    budget_adjust(now_ns);
+    if (now_ns - tp_peek(&budget_last_ns) > BUDGET_LOOK_NS)
+        budget_adjust_watching(now_ns);
 }
 
 /* --- sites ---------------------------------------------------------------------------------------------------- */
@@ -104,7 +149,7 @@ static TP_NOINLINE bool budget_is_turn(struct budget_site *site, uint32_t count,
 {
     tp_poke(&budget_is_used, true);
     if (count % BUDGET_REQUESTS == 0)
-        budget_adjust();
+        budget_look();
     if (count < BUDGET_FIRST) {
         tp_poke(&site->next, count + 1);
         return true;
@@ -116,12 +161,20 @@ static TP_NOINLINE bool budget_is_turn(struct budget_site *site, uint32_t count,
     return count >= BUDGET_HOT && budget_is_first_of_path(call, size);
 }
 
-bool tp_budget_allows(const struct tp_call *call, size_t size)
+/* By a coin for each: no rhythm of the program's keeps step. */
+static bool budget_leaves(uint32_t count, uint32_t fewer)
+{
+    uint32_t coin = count * UINT32_C(0x9e3779b1);
+    return count >= BUDGET_HOT && (coin ^ coin >> 15) >> (32 - fewer) != 0;
+}
+
+enum tp_budget_verdict tp_budget_decide(const struct tp_call *call, size_t size)
 {
     struct budget_site *site = budget_site_of(call->pc, size);
-    uint32_t count = tp_peek(&site->count);
+    uint32_t count = tp_peek(&site->count), fewer = tp_peek(&budget_fewer);
     tp_poke(&site->count, count + 1);
-    if (TP_LIKELY(count % BUDGET_LOOK != 0 && count < tp_peek(&site->next)))
-        return false;
-    return budget_is_turn(site, count, call, size);
+    if (TP_UNLIKELY(count % BUDGET_LOOK == 0 || count >= tp_peek(&site->next)) &&
+        budget_is_turn(site, count, call, size))
+        return TP_BUDGET_SPECIAL;
+    return fewer != 0 && budget_leaves(count, fewer) ? TP_BUDGET_LEAVE : TP_BUDGET_WATCH;
 }

@@ -56,6 +56,8 @@ TP_INLINE void tp_checked_stop_unless_match(const void *p, uint32_t slot, size_t
 /* Sixteen bytes at once; not aligned. */
 typedef uint64_t tp_checked_vector __attribute__((vector_size(16), aligned(1), may_alias));
 
+typedef uint64_t tp_checked_word __attribute__((aligned(1), may_alias));
+
 /* Runs up to this length are filled and looked at in place. */
 #define TP_CHECKED_SHORT 160u
 
@@ -71,11 +73,15 @@ TP_INLINE void tp_checked_fill(char *from, const char *to, uint8_t pattern)
     memset(from, pattern, (size_t)(to - from));
 }
 
-/* The same of sixteen bytes or more. */
+/* The same of eight bytes or more. */
 TP_INLINE void tp_checked_fill_run(char *from, char *to, uint8_t pattern)
 {
     if (TP_UNLIKELY(to - from > (ptrdiff_t)TP_CHECKED_SHORT)) {
         tp_checked_fill(from, to, pattern);
+        return;
+    }
+    if (to - from < 16) {
+        *(tp_checked_word *)from = *(tp_checked_word *)(to - 8) = pattern * UINT64_C(0x0101010101010101);
         return;
     }
     tp_checked_vector value = tp_checked_expect(pattern);
@@ -87,11 +93,15 @@ TP_INLINE void tp_checked_fill_run(char *from, char *to, uint8_t pattern)
 /* The first byte that is not as filled; NULL: all are. */
 const char *tp_checked_find_change(const char *from, const char *to, uint8_t pattern);
 
-/* Whether there is none in a run of sixteen bytes or more; false: look for it. */
+/* Whether there is none in a run of eight bytes or more; false: look for it. */
 TP_INLINE bool tp_checked_is_whole(const char *from, const char *to, uint8_t pattern)
 {
     if (TP_UNLIKELY(to - from > (ptrdiff_t)TP_CHECKED_SHORT))
         return false;
+    if (to - from < 16) {
+        uint64_t word = pattern * UINT64_C(0x0101010101010101);
+        return ((*(const tp_checked_word *)from ^ word) | (*(const tp_checked_word *)(to - 8) ^ word)) == 0;
+    }
     tp_checked_vector expected = tp_checked_expect(pattern);
     tp_checked_vector differs = *(const tp_checked_vector *)(to - 16) ^ expected;
     for (; to - from > 16; from += 16)

@@ -90,13 +90,18 @@ void tp_figures_note_refusal(void)
 
 /* --- reading -------------------------------------------------------------------------------------------------- */
 
+uint64_t tp_figures_watched(void)
+{
+    return figures_sum(FIGURE(watched_total)) + figures_sum(FIGURE(settled_total));
+}
+
 void tp_figures_read(struct tagpool_report_counters *counters)
 {
     uint64_t settled = figures_sum(FIGURE(settled_total));
     *counters = (struct tagpool_report_counters){
         .allocs_succeeded = figures_sum(FIGURE(succeeded_total)) + settled,
         .allocs_special = figures_sum(FIGURE(special_total)),
-        .allocs_watched = figures_sum(FIGURE(watched_total)) + settled,
+        .allocs_watched = tp_figures_watched(),
         .special_refused = figures_sum(FIGURE(special_refused_total)),
         .allocs_failed = figures_sum(FIGURE(failed_total)),
         .faults_injected = figures_sum(FIGURE(failed_deliberately_total)),

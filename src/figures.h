@@ -55,6 +55,9 @@ TP_INLINE void tp_figures_add_freed(struct tagpool_segment_verifier *own, uint32
     tp_count(&own->live_bytes[region], 0 - (uint64_t)bytes);
 }
 
+/* Watched blocks that were made. */
+uint64_t tp_figures_watched(void);
+
 /* What all have done. */
 void tp_figures_read(struct tagpool_report_counters *counters);
 

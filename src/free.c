@@ -11,6 +11,7 @@
 #include "side.h"
 #include "special.h"
 #include "watch.h"
+#include "watched.h"
 
 /* One block less, in the books of the thread that frees it. */
 TP_INLINE void free_count_now(struct tp_thread *thread, uint32_t slot, size_t bytes)
@@ -58,10 +59,11 @@ static TP_NOINLINE void free_watched(struct tp_thread *thread, struct tp_page *p
     uint32_t index = tp_page_index(page, p);
     size_t bytes = tp_checked_bytes(page->watch[index].size);
     struct tp_side side = tp_side_take(page, index, p);
-    tp_watch_end(thread, page, index, p, how);
+    tp_checked_stop_unless_match(p, side.slot, page->watch[index].size, page->watch[index].face, how);
+    tp_watched_end(page, index, p, tp_trace_take(how->call, TP_TRACE_SAMPLED), tp_checked_thread(thread));
     free_from_side(thread, page, side, bytes);
     tp_figures_note_freed(page->region, bytes);
-    tp_watch_detain(thread, page, p);
+    tp_watch_detain(thread, page, index, p);
 }
 
 /* What is not a live block's first byte is stopped before it is counted. */
@@ -159,7 +161,7 @@ static void free_block(void *p, const struct tp_checked_free *how)
 static TP_NOINLINE void free_any(void *p, enum tagpool_report_face face, size_t size, struct tp_call call)
 {
     const struct tp_checked_free how = {face, &call, size};
-    if (p != NULL && !(TP_UNLIKELY(tp_peek(&tp_tag_rules_on) != 0) && tp_shortcut_free(p, &how)))
+    if (p != NULL)
         free_block(p, &how);
 }
 
@@ -204,7 +206,9 @@ TP_INLINE bool free_short(char *p, enum tagpool_report_face face, size_t size)
 
 void tp_free_called(void *block, enum tagpool_report_face face, size_t size, struct tp_call call)
 {
-    if (TP_LIKELY(!tp_seal_is_on()) || TP_UNLIKELY(!free_short(block, face, size)))
+    if (TP_UNLIKELY(tp_seal_is_on()) && TP_LIKELY(free_short(block, face, size)))
+        return;
+    if (TP_UNLIKELY(tp_peek(&tp_tag_rules_on) == 0) || !tp_shortcut_free(block, face, size, call))
         free_any(block, face, size, call);
 }
 

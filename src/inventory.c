@@ -18,6 +18,7 @@ struct tp_inventory_desk {
     uint64_t owners[INVENTORY_CHUNK];
     uint16_t side[INVENTORY_BLOCKS];
     struct tp_watch watch[INVENTORY_BLOCKS];
+    struct tp_watch_who who[INVENTORY_BLOCKS];
     const struct tp_inventory_page *described; /* whose tables the two are */
     struct tp_track tracks[INVENTORY_BLOCKS];
     const struct tp_inventory_page *tracked; /* whose records they are */
@@ -59,8 +60,8 @@ static bool page_is_sound(const struct tp_page *page, size_t units)
     if (page->state == TP_UNIT_LARGE)
         return page->large_size > 0 && page->large_size <= bytes && page->slot < TP_SLOT_COUNT;
     return page->state == TP_UNIT_BLOCKS && page->block_size >= 16 && page->block_size % 16 == 0 &&
-           page->block_size <= bytes && page->carved <= bytes / page->block_size && page->carved <= INVENTORY_BLOCKS &&
-           page->slot < TP_SLOT_COUNT;
+           page->block_size <= bytes && page->carved <= page->capacity && page->capacity <= bytes / page->block_size &&
+           page->carved <= INVENTORY_BLOCKS && page->slot < TP_SLOT_COUNT;
 }
 
 static bool inventory_is_frozen(const struct tp_inventory *inventory, uint64_t owner)
@@ -80,6 +81,7 @@ static void inventory_enter_blocks(const struct tp_inventory *inventory, struct 
     entry->tracks = inventory_address(page->tracks);
     entry->size = page->block_size;
     entry->count = page->carved;
+    entry->capacity = page->capacity;
     entry->each = is_split ? (uint16_t)(TP_OS_PAGE / page->block_size) : 0;
     entry->is_unsure = !is_mixed && inventory_is_frozen(inventory, page->owner);
 }
@@ -182,13 +184,16 @@ static bool inventory_read_tables(struct tp_inventory *inventory, const struct t
     if (desk->described == page)
         return true;
     desk->described = NULL;
-    if (!tp_image_get(inventory->image, page->list, desk->side, page->count * sizeof(desk->side[0])))
-        return false;
-    if (page->watch != 0 &&
-        !tp_image_get(inventory->image, page->watch, desk->watch, page->count * sizeof(desk->watch[0])))
-        return false;
-    desk->described = page;
-    return true;
+    uintptr_t who = page->watch + page->capacity * sizeof(desk->watch[0]);
+    bool is_read =
+        page->watch != 0
+            ? tp_image_get(inventory->image, page->watch, desk->watch, page->count * sizeof(desk->watch[0])) &&
+                  tp_image_get(inventory->image, who, desk->who, page->count * sizeof(desk->who[0]))
+            : tp_image_get(inventory->image, page->list, desk->side, page->count * sizeof(desk->side[0]));
+    for (uint32_t i = 0; is_read && page->watch != 0 && i < page->count; i++)
+        desk->side[i] = desk->watch[i].slot;
+    desk->described = is_read ? page : NULL;
+    return is_read;
 }
 
 static uint8_t inventory_slot_state(const struct tp_inventory *inventory, uint32_t slot)
@@ -612,7 +617,7 @@ static void inventory_describe_watched(const struct tp_inventory *inventory, con
 {
     const struct tp_watch *watch = &inventory->desk->watch[node->index];
     details->size = watch->size;
-    details->stack = watch->alloc_stack;
+    details->stack = inventory->desk->who[node->index].alloc_stack;
     details->life = watch->life;
 }
 

@@ -43,11 +43,12 @@ struct tp_inventory_page {
     uintptr_t watch;  /* 0: not watched */
     uintptr_t tracks; /* 0: none */
     struct tp_track large_track;
-    size_t size;    /* of a block */
-    uint32_t count; /* blocks that were given out ever; 0: there is no page */
-    uint32_t back;  /* units to the first of the page */
-    uint16_t each;  /* blocks of an OS page, where none straddles two; else 0 */
-    uint16_t slot;  /* TAGPOOL_SEGMENT_NO_SLOT: mixed */
+    size_t size;       /* of a block */
+    uint32_t capacity; /* blocks there can be */
+    uint32_t count;    /* blocks that were given out ever; 0: there is no page */
+    uint32_t back;     /* units to the first of the page */
+    uint16_t each;     /* blocks of an OS page, where none straddles two; else 0 */
+    uint16_t slot;     /* TAGPOOL_SEGMENT_NO_SLOT: mixed */
     uint8_t is_large;
     uint8_t is_unsure; /* its list is not kept: a thread of the parent's had it */
 };

@@ -56,19 +56,25 @@ struct tp_block {
 #define TP_ACCOUNT_NONE 0u
 
 /*
- * What a watched page knows of a block besides (watch.h).  Such pages are mixed ones, and have a record a block in
- * place of the array of accounts.
+ * What a watched page knows of a block (watch.h), in place of a mixed page's array of slots.  A free waits for this
+ * record, so eight of them share a cache line; those of who it was are an array behind them, and only written.
  */
 struct tp_watch {
-    uint32_t size;        /* as requested */
+    uint32_t size; /* as requested */
+    uint16_t slot; /* as in a side array (side.h) */
+    uint8_t face;  /* enum tagpool_report_face */
+    uint8_t life;  /* enum tp_watch_life in its lower bits; goes up with each step */
+};
+
+struct tp_watch_who {
     uint32_t alloc_stack; /* numbers of stack.h; 0: none was taken */
     uint32_t free_stack;
     uint32_t alloc_thread; /* as the kernel numbers them */
     uint32_t free_thread;
-    uint16_t account;
-    uint8_t face; /* enum tagpool_report_face */
-    uint8_t life; /* enum tp_watch_life in its lower bits; goes up with each step */
 };
+
+/* Bytes of both, a block. */
+#define TP_WATCH_EACH (sizeof(struct tp_watch) + sizeof(struct tp_watch_who))
 
 /* Patterns stand while a block lives, and when it is at rest; in between they are being written. */
 enum tp_watch_life { TP_WATCH_AT_REST, TP_WATCH_BEGINS, TP_WATCH_LIVES, TP_WATCH_ENDS, TP_WATCH_LIFE_STEPS };
@@ -131,11 +137,13 @@ struct tp_page {
     uint32_t units;        /* of the page, the large block, or the free run that begins (or ends) here */
     uint16_t account;      /* quota account of a large block */
     uint8_t watched;       /* a mixed page whose blocks have patterns around them */
-    uint16_t *side;        /* mixed pages: slot of each block, marked where it is free */
     union {
-        size_t large_size;      /* block bytes of a large block */
-        uint16_t *accounts;     /* mixed pages: quota account of each block; NULL: none was charged yet */
+        uint16_t *side;         /* mixed pages: slot of each block, marked where it is free */
         struct tp_watch *watch; /* watched pages */
+    };
+    union {
+        size_t large_size;  /* block bytes of a large block */
+        uint16_t *accounts; /* mixed pages: quota account of each block; NULL: none was charged yet */
     };
     union {
         uint64_t freed_ms;           /* when a free run became free */
@@ -321,6 +329,11 @@ void tp_page_set_owner(struct tp_page *page, uint64_t owner);
 TP_INLINE size_t tp_page_live_bytes(const struct tp_page *page)
 {
     return (size_t)page->used * page->block_size;
+}
+
+TP_INLINE struct tp_watch_who *tp_page_who(const struct tp_page *page, uint32_t index)
+{
+    return (struct tp_watch_who *)(page->watch + page->capacity) + index;
 }
 
 TP_INLINE bool tp_page_is_mixed(const struct tp_page *page)

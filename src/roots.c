@@ -139,7 +139,7 @@ static void roots_skip_tables(struct roots_walk *walk)
             continue;
         roots_skip(walk, page->list, page->count * sizeof(uint16_t));
         if (page->watch != 0)
-            roots_skip(walk, page->watch, page->count * sizeof(struct tp_watch));
+            roots_skip(walk, page->watch, page->capacity * TP_WATCH_EACH);
     }
 }
 

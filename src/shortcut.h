@@ -11,9 +11,9 @@
 #include "checked.h"
 
 /* A block for a caller whom the gate's table knows by this key; NULL: go the long way. */
-void *tp_shortcut_alloc(uint64_t key, size_t size, enum tagpool_report_face face, const struct tp_call *call);
+void *tp_shortcut_alloc(uint64_t key, size_t size, enum tagpool_report_face face, struct tp_call call);
 
-/* End a block; false: go the long way. */
-bool tp_shortcut_free(void *p, const struct tp_checked_free *how);
+/* End a block, as tp_free_called; false: go the long way. */
+bool tp_shortcut_free(void *block, enum tagpool_report_face face, size_t size, struct tp_call call);
 
 #endif

@@ -3,7 +3,7 @@
  *
  *   page->side[index]       slot of the block, marked once it was freed
  *   page->accounts[index]   quota account it is charged to; the array is made when the page's first block is charged
- *   page->watch[index]      of watched pages, in place of that: more (page.h)
+ *   page->watch[index]      of watched pages, in place of the slot: a record (page.h)
  *
  * The mark stays until the block is given out again: a second free is told from a first by it.
  */
@@ -28,10 +28,16 @@ struct tp_side tp_side_peek(const struct tp_page *page, uint32_t index);
 /* The same, and it is marked as freed; stops when it was freed already. */
 struct tp_side tp_side_take(struct tp_page *page, uint32_t index, const void *p);
 
+/* Where the slot of a block stands. */
+TP_INLINE uint16_t *tp_side_slot(const struct tp_page *page, uint32_t index)
+{
+    return TP_UNLIKELY(page->watched) ? &page->watch[index].slot : &page->side[index];
+}
+
 /* The slot a block had last, freed or not. */
 TP_INLINE uint32_t tp_side_last_slot(const struct tp_page *page, uint32_t index)
 {
-    return page->side[index] & ~TP_SIDE_FREED;
+    return *tp_side_slot(page, index) & ~TP_SIDE_FREED;
 }
 
 uint16_t tp_side_account(const struct tp_page *page, uint32_t index);

@@ -20,7 +20,7 @@ enum tp_trace_level {
 
 /* Calls of a site whose stacks are all remembered, and of the later ones one in so many. */
 #define TP_TRACE_FIRST 1000u
-#define TP_TRACE_ONE_IN 256u
+#define TP_TRACE_ONE_IN 1024u
 
 /* A stack's number and a return address in one word, so that no thread sees one of them with another's. */
 #define TP_TRACE_PC_BITS 38

@@ -73,7 +73,7 @@ static void verify_raise_by_flags(struct tp_verify_plan *plan, const struct tagp
 {
     if ((rule->flags & VERIFY_TRACKS) != 0)
         verify_raise(plan, TP_TREAT_PLAIN, verify_trace(rule));
-    if ((rule->flags & TAGPOOL_SEGMENT_RULE_WATCH) != 0)
+    if ((rule->flags & (TAGPOOL_SEGMENT_RULE_WATCH | TAGPOOL_SEGMENT_RULE_AUTO)) == TAGPOOL_SEGMENT_RULE_WATCH)
         verify_raise(plan, TP_TREAT_WATCH, TP_TRACE_SAMPLED);
 }
 
@@ -118,7 +118,9 @@ static struct tp_verify_plan verify_settle(const struct verify_rules *set, uint3
         plan.is_sampled |= verify_is_sampled(rule);
         plan.is_auto |= (rule->flags & TAGPOOL_SEGMENT_RULE_AUTO) != 0;
     }
-    return plan.is_auto && plan.treatment == TP_TREAT_PLAIN ? none : plan;
+    if (plan.is_auto)
+        verify_raise(&plan, TP_TREAT_WATCH, TP_TRACE_SAMPLED);
+    return plan;
 }
 
 static void verify_note_slot(uint32_t slot)
@@ -149,11 +151,30 @@ static bool verify_has_turn(const struct tagpool_segment_rule *rule)
                                                                : rule->one_in <= 1 || tp_inject_coin(rule->one_in) == 0;
 }
 
-static bool verify_wants_special(const struct tagpool_segment_rule *rule, size_t size, const struct tp_call *call)
+/* With auto: who is neither watched nor in special pool is at least tracked. */
+static void verify_follow_budget(size_t size, const struct tp_call *call, struct tp_verify_plan *plan)
 {
-    if ((rule->flags & TAGPOOL_SEGMENT_RULE_SPECIAL) != 0)
-        return verify_has_turn(rule);
-    return (rule->flags & TAGPOOL_SEGMENT_RULE_AUTO) != 0 && tp_budget_allows(call, size);
+    static const struct {
+        enum tp_treatment treatment;
+        enum tp_trace_level trace;
+    } rows[] = {
+        [TP_BUDGET_WATCH] = {TP_TREAT_WATCH, TP_TRACE_SAMPLED},
+        [TP_BUDGET_SPECIAL] = {TP_TREAT_SPECIAL, TP_TRACE_DEEP},
+        [TP_BUDGET_LEAVE] = {TP_TREAT_PLAIN, TP_TRACE_SAMPLED},
+    };
+    enum tp_budget_verdict verdict = tp_budget_decide(call, size);
+    verify_raise(plan, rows[verdict].treatment, rows[verdict].trace);
+}
+
+static void verify_follow_special(const struct tagpool_segment_rule *rule, size_t size, const struct tp_call *call,
+                                  struct tp_verify_plan *plan)
+{
+    if ((rule->flags & TAGPOOL_SEGMENT_RULE_SPECIAL) != 0) {
+        if (verify_has_turn(rule))
+            verify_raise(plan, TP_TREAT_SPECIAL, TP_TRACE_DEEP);
+    } else if ((rule->flags & TAGPOOL_SEGMENT_RULE_AUTO) != 0) {
+        verify_follow_budget(size, call, plan);
+    }
 }
 
 static void verify_follow_rule(uint32_t i, uint32_t slot, size_t size, const struct tp_call *call,
@@ -170,8 +191,7 @@ static void verify_follow_rule(uint32_t i, uint32_t slot, size_t size, const str
     if ((rule->flags & TAGPOOL_SEGMENT_RULE_SYSTEMATIC) != 0)
         plan->fail |= tp_systematic_decide(slot, size, call);
     verify_raise_by_flags(plan, rule);
-    if (verify_wants_special(rule, size, call))
-        verify_raise(plan, TP_TREAT_SPECIAL, TP_TRACE_DEEP);
+    verify_follow_special(rule, size, call, plan);
     plan->exact |= (rule->flags & TAGPOOL_SEGMENT_RULE_EXACT) != 0;
     plan->under |= (rule->flags & TAGPOOL_SEGMENT_RULE_UNDER) != 0 ||
                    ((rule->flags & TAGPOOL_SEGMENT_RULE_MIXED) != 0 && tp_inject_coin(2) == 0);

@@ -5,23 +5,23 @@
 #include "os.h"
 #include "side.h"
 #include "span.h"
+#include "watched.h"
 
 #include <string.h>
 
-/* Bytes of a freed block that are filled, and looked at before it is used again. */
-#define WATCH_FILL TP_KIB
-
-/* Of these the first ones are looked at when the block leaves quarantine: its page's list begins there then. */
-#define WATCH_LINK 16u
-
-/* Quarantine of a thread: so many blocks, and so many bytes of them. */
+/*
+ * Quarantine of a thread: so many blocks, unless more or fewer are asked for, and so many bytes of them.  What is in it
+ * is looked at when it leaves, so the processor's nearer caches should hold it.
+ */
 #define WATCH_BLOCKS 1024u
-#define WATCH_BYTES (256 * TP_KIB)
+#define WATCH_BLOCKS_DEFAULT 128u
+#define WATCH_BYTES (32 * TP_KIB)
 
 /* A block in quarantine; its page stays where it is meanwhile. */
 struct watch_detained {
     char *p;
-    struct tp_page *page;
+    uint32_t unit; /* of its page */
+    uint32_t index;
 };
 
 struct tp_watch_quarantine {
@@ -31,7 +31,7 @@ struct tp_watch_quarantine {
     struct watch_detained blocks[WATCH_BLOCKS];
 };
 
-static uint32_t watch_blocks_most = WATCH_BLOCKS;
+static uint32_t watch_blocks_most = WATCH_BLOCKS_DEFAULT;
 
 void tp_watch_configure(uint32_t quarantine)
 {
@@ -39,97 +39,22 @@ void tp_watch_configure(uint32_t quarantine)
         watch_blocks_most = (uint32_t)tp_min(quarantine, WATCH_BLOCKS);
 }
 
-/* --- patterns ------------------------------------------------------------------------------------------------- */
+/* --- looks ---------------------------------------------------------------------------------------------------- */
 
-/* Neighbours differ, so that a block copied over the next one shows. */
-static uint8_t watch_live_pattern(uint32_t index)
-{
-    return (uint8_t)(0xa0 | (index * 5 & 0x0f));
-}
-
-static uint8_t watch_freed_pattern(uint32_t index)
-{
-    return (uint8_t)(0xf0 | (index * 5 & 0x0f));
-}
-
-static TP_NOINLINE void watch_look_behind(const struct tp_page *page, uint32_t index, const char *p)
+void tp_watched_look_behind(const struct tp_page *page, uint32_t index, const char *p)
 {
     const struct tp_watch *watch = &page->watch[index];
-    const char *changed = tp_checked_find_change(p + watch->size, p + page->block_size, watch_live_pattern(index));
+    const char *changed = tp_checked_find_change(p + watch->size, p + page->block_size, tp_watched_live(index));
     if (changed != NULL)
         tp_stop(TP_SPECIAL_OVERRUN_FOUND, (uintptr_t)p, (uintptr_t)changed, 0, changed,
                 tp_tags[tp_side_last_slot(page, index)].tag);
 }
 
-static void watch_check_behind(const struct tp_page *page, uint32_t index, const char *p)
+void tp_watched_look_freed(const struct tp_page *page, uint32_t index, const char *from, const char *to)
 {
-    const char *from = p + page->watch[index].size;
-    if (TP_UNLIKELY(!tp_checked_is_whole(from, p + page->block_size, watch_live_pattern(index))))
-        watch_look_behind(page, index, p);
-}
-
-static size_t watch_fill_bytes(const struct tp_page *page)
-{
-    return tp_min(page->block_size, WATCH_FILL);
-}
-
-static TP_NOINLINE void watch_look_freed(const struct tp_page *page, uint32_t index, const char *from, const char *to)
-{
-    const char *changed = tp_checked_find_change(from, to, watch_freed_pattern(index));
+    const char *changed = tp_checked_find_change(from, to, tp_watched_freed(index));
     if (changed != NULL)
         tp_stop(TP_FREED_POOL_MODIFIED, (uintptr_t)changed, 1, 0, changed, tp_tags[tp_side_last_slot(page, index)].tag);
-}
-
-/* Bytes [from, to) of a block that was freed: sixteen at least, for none is shorter than twice that. */
-static void watch_check_freed(const struct tp_page *page, uint32_t index, const char *from, const char *to)
-{
-    if (TP_UNLIKELY(!tp_checked_is_whole(from, to, watch_freed_pattern(index))))
-        watch_look_freed(page, index, from, to);
-}
-
-/* A block that had a life, and has another one now. */
-static bool watch_was_filled(const struct tp_watch *watch)
-{
-    return watch->life != 0;
-}
-
-/* --- a block's beginning -------------------------------------------------------------------------------------- */
-
-static void watch_describe(struct tp_watch *watch, struct tp_watch_start start)
-{
-    watch->size = start.size;
-    watch->alloc_stack = start.stack;
-    watch->alloc_thread = start.thread;
-    watch->free_stack = watch->free_thread = 0;
-    watch->face = start.face;
-}
-
-/* What is written by one thread, and looked at by another that checks all. */
-static void watch_step(struct tp_watch *watch)
-{
-    tp_publish(&watch->life, (uint8_t)(watch->life + 1));
-    __atomic_thread_fence(__ATOMIC_RELEASE); /* what is written next comes after it */
-}
-
-/* At least of the link to the next free block: a search for leaks would be led there. */
-static void watch_clear(char *p, struct tp_watch_start start)
-{
-    ((struct tp_block *)p)->next = NULL;
-    if (TP_UNLIKELY(start.zero))
-        memset(p, 0, start.size);
-}
-
-void *tp_watch_begin(const struct tp_page *page, uint32_t index, char *p, struct tp_watch_start start)
-{
-    struct tp_watch *watch = &page->watch[index];
-    if (watch_was_filled(watch))
-        watch_check_freed(page, index, p + WATCH_LINK, p + watch_fill_bytes(page));
-    watch_step(watch);
-    watch_describe(watch, start);
-    watch_clear(p, start);
-    tp_checked_fill_run(p + start.size, p + page->block_size, watch_live_pattern(index));
-    watch_step(watch);
-    return p;
 }
 
 bool tp_watch_resize(struct tp_page *page, uint32_t index, void *p, size_t size)
@@ -137,34 +62,26 @@ bool tp_watch_resize(struct tp_page *page, uint32_t index, void *p, size_t size)
     struct tp_watch *watch = &page->watch[index];
     if (size + TP_WATCH_ZONE > page->block_size || tp_checked_bytes(size) != tp_checked_bytes(watch->size))
         return false;
-    watch_check_behind(page, index, p);
-    watch_step(watch);
+    tp_watched_check_behind(page, index, p);
+    tp_watched_step(watch);
     watch->size = (uint32_t)size;
-    tp_checked_fill_run((char *)p + size, (char *)p + page->block_size, watch_live_pattern(index));
+    tp_checked_fill_run((char *)p + size, (char *)p + page->block_size, tp_watched_live(index));
     tp_publish(&watch->life, (uint8_t)(watch->life + TP_WATCH_LIFE_STEPS - 1));
     return true;
 }
 
 /* --- free ----------------------------------------------------------------------------------------------------- */
 
-void tp_watch_end(const struct tp_thread *thread, struct tp_page *page, uint32_t index, void *p,
-                  const struct tp_checked_free *how)
+TP_INLINE struct tp_page *watch_page(struct watch_detained block)
 {
-    struct tp_watch *watch = &page->watch[index];
-    tp_checked_stop_unless_match(p, tp_side_last_slot(page, index), watch->size, watch->face, how);
-    watch_check_behind(page, index, p);
-    watch_step(watch);
-    watch->free_stack = tp_trace_take(how->call, TP_TRACE_SAMPLED);
-    watch->free_thread = tp_checked_thread(thread);
-    tp_checked_fill_run(p, (char *)p + watch_fill_bytes(page), watch_freed_pattern(index));
-    watch_step(watch);
+    return &tp_space.pages[block.unit];
 }
 
 /* On its page's list again, sooner or later. */
-static void watch_send_home(struct tp_thread *thread, struct watch_detained block)
+TP_INLINE void watch_send_home(struct tp_thread *thread, struct watch_detained block)
 {
-    struct tp_page *page = block.page;
-    watch_check_freed(page, tp_page_index_near(page, block.p), block.p, block.p + WATCH_LINK);
+    struct tp_page *page = watch_page(block);
+    tp_watched_check_freed(page, block.index, block.p, block.p + TP_WATCH_LINK);
     if (TP_UNLIKELY(thread == NULL))
         tp_mail_deliver(page, block.p);
     else if (TP_UNLIKELY(tp_peek(&page->owner) != thread->id))
@@ -178,7 +95,7 @@ TP_INLINE struct watch_detained quarantine_take(struct tp_watch_quarantine *quar
     struct watch_detained block = quarantine->blocks[quarantine->first % WATCH_BLOCKS];
     quarantine->first++;
     quarantine->count--;
-    quarantine->bytes -= block.page->block_size;
+    quarantine->bytes -= watch_page(block)->block_size;
     return block;
 }
 
@@ -187,7 +104,7 @@ TP_INLINE void quarantine_put(struct tp_watch_quarantine *quarantine, struct wat
 {
     quarantine->blocks[(quarantine->first + quarantine->count) % WATCH_BLOCKS] = block;
     quarantine->count++;
-    quarantine->bytes += block.page->block_size;
+    quarantine->bytes += watch_page(block)->block_size;
     tp_prefetch_for_write(quarantine->blocks[quarantine->first % WATCH_BLOCKS].p);
 }
 
@@ -208,7 +125,7 @@ static void watch_empty_quarantine(struct tp_thread *thread)
 static unsigned watch_class(const struct tp_checked_request *request)
 {
     const struct tp_class_table *table = tp_tag_classes(request->slot);
-    size_t size = request->size + TP_WATCH_ZONE;
+    size_t size = tp_watch_room(request->size);
     if (request->alignment > 16)
         return tp_class_of_aligned(table, size, request->alignment);
     return size <= TP_CLASS_MAX_SIZE ? tp_class_of(table, size) : TP_CLASS_LIMIT;
@@ -234,9 +151,9 @@ void *tp_watch_alloc(struct tp_thread *thread, const struct tp_checked_request *
     void *block = watch_take(thread, &mixed, &page);
     if (block == NULL)
         return NULL;
-    const struct tp_watch_start start = {(uint32_t)request->size, tp_trace_take(request->call, request->trace),
-                                         thread->kernel_id, (uint8_t)request->face, request->zero};
-    return tp_watch_begin(page, tp_page_index(page, block), block, start);
+    const struct tp_watched_start start = {(uint32_t)request->size, tp_trace_take(request->call, request->trace),
+                                           thread->kernel_id, (uint8_t)request->face, request->zero};
+    return tp_watched_begin(page, tp_page_index(page, block), block, start);
 }
 
 /* --- threads -------------------------------------------------------------------------------------------------- */
@@ -272,9 +189,9 @@ TP_INLINE struct tp_watch_quarantine *watch_quarantine(struct tp_thread *thread)
     return TP_LIKELY(thread->quarantine != NULL) ? thread->quarantine : watch_make_quarantine(thread);
 }
 
-void tp_watch_detain(struct tp_thread *thread, struct tp_page *page, void *p)
+void tp_watch_detain(struct tp_thread *thread, const struct tp_page *page, uint32_t index, void *p)
 {
-    const struct watch_detained block = {p, page};
+    const struct watch_detained block = {p, (uint32_t)tp_page_unit(page), index};
     struct tp_watch_quarantine *quarantine = thread != NULL ? watch_quarantine(thread) : NULL;
     if (TP_UNLIKELY(quarantine == NULL)) {
         watch_send_home(thread, block);
@@ -292,7 +209,7 @@ static void watch_check_quarantine(const struct tp_thread *thread)
     const struct tp_watch_quarantine *quarantine = tp_peek(&thread->quarantine);
     for (uint32_t i = 0; quarantine != NULL && i < quarantine->count; i++) {
         const struct watch_detained *block = &quarantine->blocks[(quarantine->first + i) % WATCH_BLOCKS];
-        watch_check_freed(block->page, tp_page_index_near(block->page, block->p), block->p, block->p + WATCH_LINK);
+        tp_watched_check_freed(watch_page(*block), block->index, block->p, block->p + TP_WATCH_LINK);
     }
 }
 
@@ -309,8 +226,8 @@ static bool TP_RACES watch_look_holds(const struct watch_look *look)
 {
     const struct tp_page *page = look->page, *copy = &look->copy;
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    return tp_peek(&page->state) == TP_UNIT_BLOCKS && tp_peek(&page->watched) && tp_peek(&page->side) == copy->side &&
-           tp_peek(&page->watch) == copy->watch && tp_peek(&page->block_size) == copy->block_size;
+    return tp_peek(&page->state) == TP_UNIT_BLOCKS && tp_peek(&page->watched) && tp_peek(&page->watch) == copy->watch &&
+           tp_peek(&page->block_size) == copy->block_size;
 }
 
 static bool TP_RACES watch_look_at(struct watch_look *look, const struct tp_page *page)
@@ -319,7 +236,7 @@ static bool TP_RACES watch_look_at(struct watch_look *look, const struct tp_page
         return false;
     look->page = page;
     look->copy = *page;
-    return look->copy.watch != NULL && look->copy.side != NULL && watch_look_holds(look);
+    return look->copy.watch != NULL && watch_look_holds(look);
 }
 
 /* The first byte that is not as it should be while a block lives, or is at rest, since `life`; NULL: none. */
@@ -329,9 +246,10 @@ static const char *TP_RACES watch_look_change(const struct watch_look *look, uin
     const char *p = tp_page_block(&look->copy, index), *changed = NULL;
     size_t size = tp_min(tp_peek(&watch->size), look->copy.block_size);
     if (life % TP_WATCH_LIFE_STEPS == TP_WATCH_LIVES)
-        changed = tp_checked_find_change(p + size, p + look->copy.block_size, watch_live_pattern(index));
-    else if (life % TP_WATCH_LIFE_STEPS == TP_WATCH_AT_REST && watch_was_filled(watch))
-        changed = tp_checked_find_change(p + WATCH_LINK, p + watch_fill_bytes(&look->copy), watch_freed_pattern(index));
+        changed = tp_checked_find_change(p + size, p + look->copy.block_size, tp_watched_live(index));
+    else if (life % TP_WATCH_LIFE_STEPS == TP_WATCH_AT_REST && tp_watched_was_filled(watch))
+        changed =
+            tp_checked_find_change(p + TP_WATCH_LINK, p + tp_watched_fill_bytes(&look->copy), tp_watched_freed(index));
     if (changed == NULL)
         return NULL;
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
@@ -341,7 +259,7 @@ static const char *TP_RACES watch_look_change(const struct watch_look *look, uin
 static __attribute__((cold)) void watch_look_stop(const struct watch_look *look, uint32_t index, uint8_t life,
                                                   const char *changed)
 {
-    uint32_t tag = tp_tags[look->copy.side[index] & ~TP_SIDE_FREED].tag;
+    uint32_t tag = tp_tags[look->copy.watch[index].slot & ~TP_SIDE_FREED].tag;
     if (life % TP_WATCH_LIFE_STEPS == TP_WATCH_LIVES)
         tp_stop(TP_SPECIAL_OVERRUN_FOUND, (uintptr_t)tp_page_block(&look->copy, index), (uintptr_t)changed, 0, changed,
                 tag);

@@ -18,32 +18,22 @@
 #include "checked.h"
 
 /* Behind each block there is at least so much of its pattern. */
-#define TP_WATCH_ZONE 16u
+#define TP_WATCH_ZONE 8u
+
+/* None is shorter, for there is a pattern behind the link of a free one. */
+#define TP_WATCH_LEAST 32u
+
+/* Bytes that a request needs. */
+TP_INLINE size_t tp_watch_room(size_t size)
+{
+    return tp_max(size + TP_WATCH_ZONE, TP_WATCH_LEAST);
+}
 
 /* A block, counted; NULL: too large to be watched, or memory is exhausted. */
 void *tp_watch_alloc(struct tp_thread *thread, const struct tp_checked_request *request);
 
-/* What a block's life begins with. */
-struct tp_watch_start {
-    uint32_t size;
-    uint32_t stack;
-    uint32_t thread;
-    uint8_t face;
-    bool zero;
-};
-
-/* Begin the life of a block that was taken from a watched page, and is counted. */
-void *tp_watch_begin(const struct tp_page *page, uint32_t index, char *p, struct tp_watch_start start);
-
-/*
- * A block of a watched page is freed: stops where it was written behind, or by the wrong function.  Counting, and the
- * mark in the side array, are the caller's.  Call tp_watch_detain when both are done.
- */
-void tp_watch_end(const struct tp_thread *thread, struct tp_page *page, uint32_t index, void *p,
-                  const struct tp_checked_free *how);
-
 /* Into quarantine; others that were there long enough go home. */
-void tp_watch_detain(struct tp_thread *thread, struct tp_page *page, void *p);
+void tp_watch_detain(struct tp_thread *thread, const struct tp_page *page, uint32_t index, void *p);
 
 /* The block serves another size from now on, if it is long enough. */
 bool tp_watch_resize(struct tp_page *page, uint32_t index, void *p, size_t size);

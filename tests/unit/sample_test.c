@@ -81,7 +81,7 @@ static unsigned samples(unsigned *shortcuts)
 {
     unsigned count = 0;
     for (int i = 0; i < REQUESTS; i++) {
-        void *block = tp_shortcut_alloc(key(), 100, TAGPOOL_REPORT_MALLOC, &call);
+        void *block = tp_shortcut_alloc(key(), 100, TAGPOOL_REPORT_MALLOC, call);
         *shortcuts += block != NULL;
         if (block == NULL) {
             const struct tp_alloc_request request = {.slot = tp_site_slot_of_call(tp_gate_self->thread, &call),

@@ -22,12 +22,11 @@
 
 /*
  * Watching takes about so long, a block from its beginning to its end (measured: 110 to 130), and so much of the
- * program's time it may take unless more is given for special pool.  Of hot sites one block in two is watched then,
- * or one in four.
+ * program's time it may take unless more is given for special pool.  Of hot sites one block in two is watched then.
  */
 #define BUDGET_WATCH_NS 120u
-#define BUDGET_WATCH_PERCENT 35u
-#define BUDGET_FEWER_MOST 2u
+#define BUDGET_WATCH_PERCENT 45u
+#define BUDGET_FEWER_MOST 1u
 
 /* The share of requests beyond the first ones, in 1/256 of BUDGET_FIRST. */
 #define BUDGET_SHARE_ONE 256u

@@ -60,7 +60,7 @@ static TP_NOINLINE void free_watched(struct tp_thread *thread, struct tp_page *p
     size_t bytes = tp_checked_bytes(page->watch[index].size);
     struct tp_side side = tp_side_take(page, index, p);
     tp_checked_stop_unless_match(p, side.slot, page->watch[index].size, page->watch[index].face, how);
-    tp_watched_end(page, index, p, tp_trace_take(how->call, TP_TRACE_SAMPLED), tp_checked_thread(thread));
+    tp_watched_end(page, index, p, tp_trace_take(how->call, TP_TRACE_FEW), tp_checked_thread(thread));
     free_from_side(thread, page, side, bytes);
     tp_figures_note_freed(page->region, bytes);
     tp_watch_detain(thread, page, index, p);

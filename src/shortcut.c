@@ -142,7 +142,7 @@ bool tp_shortcut_free(void *p, enum tagpool_report_face face, size_t size, struc
     size_t bytes = tp_checked_bytes(watch->size);
     tp_checked_stop_unless_match(p, slot, watch->size, watch->face, &(struct tp_checked_free){face, &call, size});
     watch->slot = (uint16_t)(slot | TP_SIDE_FREED);
-    tp_watched_end(page, index, p, tp_trace_take(&call, TP_TRACE_SAMPLED), gate->thread->kernel_id);
+    tp_watched_end(page, index, p, tp_trace_take(&call, TP_TRACE_FEW), gate->thread->kernel_id);
     tp_account_free_in(entry->tally, bytes);
     tp_limit_give(entry, slot, bytes);
     tp_figures_add_freed(figures, page->region, bytes);

@@ -22,7 +22,8 @@ static uint32_t trace_frames(const struct tp_call *call, unsigned most)
 
 uint32_t tp_trace_take_anew(const struct tp_call *call, enum tp_trace_level level)
 {
-    static const unsigned frames[] = {0, 1, TRACE_SAMPLED_FRAMES, TRACE_DEEP_FRAMES, TP_STACK_FRAMES};
+    static const unsigned frames[] = {
+        0, 1, TRACE_SAMPLED_FRAMES, TRACE_SAMPLED_FRAMES, TRACE_DEEP_FRAMES, TP_STACK_FRAMES};
     if (level == TP_TRACE_NONE || call->pc == 0)
         return 0;
     return level == TP_TRACE_SITE ? trace_site(call->pc) : trace_frames(call, frames[level]);

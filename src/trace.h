@@ -13,13 +13,15 @@
 enum tp_trace_level {
     TP_TRACE_NONE,
     TP_TRACE_SITE,    /* the return address */
-    TP_TRACE_SAMPLED, /* up to 8 frames, as above */
+    TP_TRACE_FEW,     /* up to 8 frames, of a site's first TP_TRACE_FIRST_FEW calls, and then samples */
+    TP_TRACE_SAMPLED, /* the same of its first TP_TRACE_FIRST */
     TP_TRACE_DEEP,    /* of every call up to 24 frames */
     TP_TRACE_FULL,    /* of every call all frames there is room for */
 };
 
 /* Calls of a site whose stacks are all remembered, and of the later ones one in so many. */
 #define TP_TRACE_FIRST 1000u
+#define TP_TRACE_FIRST_FEW 128u
 #define TP_TRACE_ONE_IN 1024u
 
 /* A stack's number and a return address in one word, so that no thread sees one of them with another's. */
@@ -43,20 +45,21 @@ TP_INLINE struct tp_trace_site *tp_trace_site_of(uintptr_t pc)
 uint32_t tp_trace_take_anew(const struct tp_call *call, enum tp_trace_level level);
 
 /* Counts of two threads at a time may be lost: a turn comes later then. */
-TP_INLINE bool tp_trace_is_turn(struct tp_trace_site *site)
+TP_INLINE bool tp_trace_is_turn(struct tp_trace_site *site, uint32_t first)
 {
     uint32_t count = tp_peek(&site->count);
     tp_poke(&site->count, count + 1);
-    return count < TP_TRACE_FIRST || count % TP_TRACE_ONE_IN == 0;
+    return count < first || count % TP_TRACE_ONE_IN == 0;
 }
 
 /* The number of a stack (stack.h) that begins with the call; 0: none. */
 TP_INLINE uint32_t tp_trace_take(const struct tp_call *call, enum tp_trace_level level)
 {
-    if (level != TP_TRACE_SITE && level != TP_TRACE_SAMPLED)
+    if (level < TP_TRACE_SITE || level > TP_TRACE_SAMPLED)
         return tp_trace_take_anew(call, level);
     struct tp_trace_site *site = tp_trace_site_of(call->pc);
-    if (level == TP_TRACE_SAMPLED && TP_UNLIKELY(tp_trace_is_turn(site)))
+    uint32_t first = level == TP_TRACE_FEW ? TP_TRACE_FIRST_FEW : TP_TRACE_FIRST;
+    if (level != TP_TRACE_SITE && TP_UNLIKELY(tp_trace_is_turn(site, first)))
         return tp_trace_take_anew(call, TP_TRACE_SAMPLED);
     uint64_t last = tp_peek(&site->last);
     if (TP_LIKELY(((last ^ call->pc) & TP_TRACE_PC_MASK) == 0 && last >> TP_TRACE_PC_BITS != 0))

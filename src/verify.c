@@ -74,7 +74,7 @@ static void verify_raise_by_flags(struct tp_verify_plan *plan, const struct tagp
     if ((rule->flags & VERIFY_TRACKS) != 0)
         verify_raise(plan, TP_TREAT_PLAIN, verify_trace(rule));
     if ((rule->flags & (TAGPOOL_SEGMENT_RULE_WATCH | TAGPOOL_SEGMENT_RULE_AUTO)) == TAGPOOL_SEGMENT_RULE_WATCH)
-        verify_raise(plan, TP_TREAT_WATCH, TP_TRACE_SAMPLED);
+        verify_raise(plan, TP_TREAT_WATCH, TP_TRACE_FEW);
 }
 
 /* What a rule can ask for and leave nothing to decide but who goes to special pool by the budget. */
@@ -119,7 +119,7 @@ static struct tp_verify_plan verify_settle(const struct verify_rules *set, uint3
         plan.is_auto |= (rule->flags & TAGPOOL_SEGMENT_RULE_AUTO) != 0;
     }
     if (plan.is_auto)
-        verify_raise(&plan, TP_TREAT_WATCH, TP_TRACE_SAMPLED);
+        verify_raise(&plan, TP_TREAT_WATCH, TP_TRACE_FEW);
     return plan;
 }
 
@@ -158,9 +158,9 @@ static void verify_follow_budget(size_t size, const struct tp_call *call, struct
         enum tp_treatment treatment;
         enum tp_trace_level trace;
     } rows[] = {
-        [TP_BUDGET_WATCH] = {TP_TREAT_WATCH, TP_TRACE_SAMPLED},
+        [TP_BUDGET_WATCH] = {TP_TREAT_WATCH, TP_TRACE_FEW},
         [TP_BUDGET_SPECIAL] = {TP_TREAT_SPECIAL, TP_TRACE_DEEP},
-        [TP_BUDGET_LEAVE] = {TP_TREAT_PLAIN, TP_TRACE_SAMPLED},
+        [TP_BUDGET_LEAVE] = {TP_TREAT_PLAIN, TP_TRACE_FEW},
     };
     enum tp_budget_verdict verdict = tp_budget_decide(call, size);
     verify_raise(plan, rows[verdict].treatment, rows[verdict].trace);

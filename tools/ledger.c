@@ -193,8 +193,9 @@ static bool ledger_lines_match(const char *text, const char *other, size_t lengt
 static enum ledger_kind ledger_compare(const char *text, const char *head)
 {
     const char *command = ledger_behind_line(text, 2), *own = ledger_behind_line(head, 2);
-    size_t path_length = strlen(LEDGER_TITLE "program ");
-    path_length += strcspn(head + path_length, " ") + 1;
+    const char *path = head + strlen(LEDGER_TITLE "program ");
+    const char *behind = strchrnul(path, ' ');
+    size_t path_length = (size_t)(behind - head) + 1;
     if (strncmp(text, LEDGER_TITLE, strlen(LEDGER_TITLE)) != 0 && !ledger_lines_match(LEDGER_TITLE, text, strlen(text)))
         return LEDGER_STRANGE;
     if (ledger_behind_line(text, 3) == NULL)

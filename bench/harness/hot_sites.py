@@ -7,7 +7,7 @@ import subprocess
 
 from common import print_table
 
-BUDGETS = [1, 2, 5, 10, 20, 50]
+BUDGETS = (1, 3, 10, 50, 100)
 
 # What a stop for each kind may be: the access itself, or its trace, which may lie in a freed neighbour (C6).
 CODES = {

@@ -162,7 +162,7 @@ START_TEST(signals_that_are_held_come_later)
 END_TEST
 
 /* The race detector keeps what is set for signals to itself, and calls its own. */
-#if defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define TRAP_IS_OURS 0
 #else
 #define TRAP_IS_OURS 1

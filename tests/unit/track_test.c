@@ -101,6 +101,22 @@ START_TEST(a_block_that_is_resized_in_place_has_its_new_size)
 }
 END_TEST
 
+/* What stands behind the contents of a hardened block begins within its first word. */
+START_TEST(hardened_blocks_are_whole)
+{
+    begin("track harden");
+    for (size_t size = 1; size < 64; size++) {
+        void *blocks[3];
+        for (int i = 0; i < 3; i++)
+            blocks[i] = make(size, TAG);
+        for (int i = 0; i < 3; i++) {
+            ck_assert_uint_eq(track_of(blocks[i], TAG).size, size);
+            tagpool_free(blocks[i]);
+        }
+    }
+}
+END_TEST
+
 /* --- turns ---------------------------------------------------------------------------------------------------- */
 
 static void check_forgotten(void *block)
@@ -187,6 +203,7 @@ START_TEST(a_tag_is_counted_as_ever)
 END_TEST
 
 UNIT_MAIN("track", who_allocated_is_known_of_each_block, of_large_blocks_as_well, blocks_are_as_long_as_ever,
-          a_block_that_is_resized_in_place_has_its_new_size, nothing_is_said_of_a_tag_that_is_tracked_no_more,
-          nor_of_one_that_never_was, a_turn_that_goes_on_keeps_its_number, turns_have_numbers_for_good,
+          a_block_that_is_resized_in_place_has_its_new_size, hardened_blocks_are_whole,
+          nothing_is_said_of_a_tag_that_is_tracked_no_more, nor_of_one_that_never_was,
+          a_turn_that_goes_on_keeps_its_number, turns_have_numbers_for_good,
           what_is_left_out_is_not_taken_for_the_block_before, a_tag_is_counted_as_ever)

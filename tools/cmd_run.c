@@ -99,6 +99,7 @@ static int run_launch(struct run *run, char **argv)
         report("cannot set the environment: %s.", strerror(errno));
         return STATUS_NO_MODULE;
     }
+    run->systematic.given = run->launch.given;
     if (run->systematic.is_on)
         return systematic_run(&run->systematic, verify, path, argv);
     return verify->is_on ? verified_run(verify, path, argv) : run_program(path, argv);

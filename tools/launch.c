@@ -11,11 +11,29 @@
 
 /* ---- options ---- */
 
+/* As it was given, for who is told how to do the same again. */
+static void launch_note(struct launch *launch, const char *name, const char *value)
+{
+    char *before = launch->given, *option = memory_copy_text(name);
+    for (char *at = strchr(option, '_'); at != NULL; at = strchr(at, '_'))
+        *at = '-';
+    launch->given = memory_format("%s --%s%s%s", before != NULL ? before : "", option, value != NULL ? "=" : "",
+                                  value != NULL ? value : "");
+    free(option);
+    free(before);
+}
+
+static int launch_set_patterns(struct launch *launch, const char *value)
+{
+    launch_note(launch, "tags", value);
+    return verify_set_tags(&launch->verify, value);
+}
+
 int launch_set_tags(void *context, const char *value)
 {
     struct launch *launch = context;
     if (strcmp(value, "module") != 0 && strcmp(value, "site") != 0)
-        return verify_set_tags(&launch->verify, value);
+        return launch_set_patterns(launch, value);
     launch->tags = value;
     return 0;
 }
@@ -49,6 +67,7 @@ int launch_set_through(void *context, const char *value)
 #define LAUNCH_VERIFY(name)                                                                                            \
     int launch_set_##name(void *context, const char *value)                                                            \
     {                                                                                                                  \
+        launch_note(context, #name, value);                                                                            \
         return verify_set_##name(&((struct launch *)context)->verify, value);                                          \
     }
 LAUNCH_VERIFY(verify)
@@ -67,6 +86,8 @@ LAUNCH_VERIFY(guard)
 void launch_free(struct launch *launch)
 {
     verify_free(&launch->verify);
+    free(launch->given);
+    launch->given = NULL;
     free(launch->through);
     launch->through = NULL;
 }

@@ -15,6 +15,7 @@ struct launch {
     char *through;    /* comma-separated, or NULL */
     int export_for_shell;
     struct verify verify;
+    char *given; /* options of the verifier, as they were given; or NULL */
 };
 
 #define LAUNCH_INIT                                                                                                    \

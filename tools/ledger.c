@@ -23,7 +23,7 @@ static uint64_t ledger_hash(uint64_t hash, const char *text)
     return hash;
 }
 
-char *ledger_default_path(const char *program, char **argv)
+char *ledger_default_path(const char *program, char **argv, const char *given)
 {
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME"), *slash = strrchr(program, '/');
     bool has_state = state != NULL && state[0] == '/';
@@ -32,6 +32,8 @@ char *ledger_default_path(const char *program, char **argv)
         return NULL;
     for (char **argument = argv; *argument != NULL; argument++)
         hash = ledger_hash(hash, *argument);
+    if (given != NULL)
+        hash = ledger_hash(hash, given);
     return memory_format("%s%s/tagpool/systematic/%s-%016" PRIx64 ".txt", has_state ? state : home,
                          has_state ? "" : "/.local/state", slash != NULL ? slash + 1 : program, hash);
 }

@@ -41,8 +41,11 @@ struct ledger {
     size_t count;
 };
 
-/* Where the ledger of a command is when nobody says otherwise, in memory of the caller's; NULL: there is no home. */
-char *ledger_default_path(const char *program, char **argv);
+/*
+ * Where the ledger of a command that is looked at with these options is when nobody says otherwise, in memory of the
+ * caller's; NULL: there is no home.
+ */
+char *ledger_default_path(const char *program, char **argv, const char *given);
 
 /*
  * Open the ledger at a path, which is the ledger's from then on: 0, or a status after a sentence.  To write,

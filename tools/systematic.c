@@ -100,12 +100,12 @@ int systematic_finish(struct systematic *systematic, struct verify *verify)
 
 /* ---- one stack again ---- */
 
-/* The ledger's path, from the options or by default; NULL after a sentence. */
+/* The ledger's path, from the options or by default, where each way to look has its own; NULL after a sentence. */
 static char *systematic_make_path(const struct systematic *systematic, const char *path, char **argv)
 {
     if (systematic->state != NULL)
         return memory_copy_text(systematic->state);
-    char *state = ledger_default_path(path, argv);
+    char *state = ledger_default_path(path, argv, systematic->given);
     if (state == NULL)
         report("there is no home directory to keep the state in: name a file by --state.");
     return state;
@@ -186,7 +186,9 @@ static void systematic_explain(const struct session *session)
 
 static void systematic_sum_up(const struct systematic *systematic, const struct session *session, char **argv)
 {
-    char *options = systematic->state != NULL ? memory_format(" --state=%s", systematic->state) : memory_copy_text("");
+    const char *given = systematic->given != NULL ? systematic->given : "";
+    char *options = systematic->state != NULL ? memory_format("%s --state=%s", given, systematic->state)
+                                              : memory_copy_text(given);
     ledger_text_summary(stderr, session->ledger, options, argv);
     free(options);
     systematic_explain(session);

@@ -13,6 +13,7 @@ struct systematic {
     bool is_verbose;
     const char *option;     /* one that was given and needs --systematic, or NULL */
     const char *state;      /* or NULL: where it is kept for each command */
+    const char *given;      /* options of the verifier, as they were given; or NULL */
     uint32_t replay;        /* the number of a stack; 0: all */
     unsigned jobs;          /* 0: as many as processors */
     unsigned timeout_s;     /* 0: by the time that the program takes */

@@ -219,14 +219,17 @@ START_TEST(each_command_has_its_own)
 {
     char *other[] = {"prog", "two", "words", "", NULL};
     setenv("XDG_STATE_HOME", "/state", 1);
-    char *one = ledger_default_path("/bin/prog", argv), *two = ledger_default_path("/bin/prog", other);
+    char *one = ledger_default_path("/bin/prog", argv, NULL), *two = ledger_default_path("/bin/prog", other, NULL);
     ck_assert(strncmp(one, "/state/tagpool/systematic/prog-", 31) == 0);
+    ck_assert_str_ne(one, two);
+    free(two);
+    two = ledger_default_path("/bin/prog", argv, " --leaks"); /* what was found without says nothing of it */
     ck_assert_str_ne(one, two);
     free(one);
     free(two);
     unsetenv("XDG_STATE_HOME");
     setenv("HOME", "/home/me", 1);
-    one = ledger_default_path("/bin/prog", argv);
+    one = ledger_default_path("/bin/prog", argv, NULL);
     ck_assert(strncmp(one, "/home/me/.local/state/tagpool/systematic/prog-", 46) == 0);
     free(one);
 }

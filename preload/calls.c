@@ -11,7 +11,8 @@
 #undef _FILE_OFFSET_BITS
 #undef _FORTIFY_SOURCE
 
-#include <dlfcn.h>
+#include "next.h"
+
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -170,34 +171,15 @@ enum calls_index {
 
 /* --- the C library's own -------------------------------------------------------------------------------------- */
 
-static struct calls_next {
-    const char *name;
-    void *function;
-} calls_next[CALLS_COUNT] = {
+static struct next_function calls_next[CALLS_COUNT] = {
 #define X(type, name, parameters, names, look) {#name, NULL},
     CALLS(X)
 #undef X
 };
 
-static __attribute__((noinline)) void *calls_look_up(struct calls_next *next)
-{
-    void *function = dlsym(RTLD_NEXT, next->name);
-    __atomic_store_n(&next->function, function, __ATOMIC_RELAXED);
-    return function;
-}
-
-/* Before a signal handler has to: dlsym takes the loader's locks, and may allocate. */
 static __attribute__((constructor)) void calls_start(void)
 {
-    for (int i = 0; i < CALLS_COUNT; i++)
-        calls_look_up(&calls_next[i]);
-}
-
-/* Other libraries' constructors may come first. */
-ALWAYS_INLINE void *calls_find(enum calls_index index)
-{
-    void *function = __atomic_load_n(&calls_next[index].function, __ATOMIC_RELAXED);
-    return __builtin_expect(function != NULL, 1) ? function : calls_look_up(&calls_next[index]);
+    next_look_up_all(calls_next, CALLS_COUNT);
 }
 
 #define X(type, name, parameters, names, look)                                                                         \
@@ -205,7 +187,7 @@ ALWAYS_INLINE void *calls_find(enum calls_index index)
     EXPORT type(name) parameters                                                                                       \
     {                                                                                                                  \
         look;                                                                                                          \
-        return ((type(*) parameters)(uintptr_t)calls_find(CALLS_##name))names;                                         \
+        return ((type(*) parameters)(uintptr_t)next_find(&calls_next[CALLS_##name]))names;                             \
     }
 CALLS(X)
 #undef X

@@ -9,7 +9,8 @@
 /* Each name stands for itself here, and none for a function with checks of its own. */
 #undef _FORTIFY_SOURCE
 
-#include <dlfcn.h>
+#include "next.h"
+
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -47,40 +48,21 @@ enum formats_index {
         FORMATS_COUNT,
 };
 
-static struct formats_next {
-    const char *name;
-    void *function;
-} formats_next[FORMATS_COUNT] = {
+static struct next_function formats_next[FORMATS_COUNT] = {
 #define X(name, parameters) {#name, NULL},
     FORMATS(X)
 #undef X
 };
 
-static __attribute__((noinline)) void *formats_look_up(struct formats_next *next)
-{
-    void *function = dlsym(RTLD_NEXT, next->name);
-    __atomic_store_n(&next->function, function, __ATOMIC_RELAXED);
-    return function;
-}
-
-/* Before a signal handler has to, as some do: dlsym takes the loader's locks, and may allocate. */
 static __attribute__((constructor)) void formats_start(void)
 {
-    for (int i = 0; i < FORMATS_COUNT; i++)
-        formats_look_up(&formats_next[i]);
-}
-
-/* Other libraries' constructors may come first. */
-ALWAYS_INLINE void *formats_find(enum formats_index index)
-{
-    void *function = __atomic_load_n(&formats_next[index].function, __ATOMIC_RELAXED);
-    return __builtin_expect(function != NULL, 1) ? function : formats_look_up(&formats_next[index]);
+    next_look_up_all(formats_next, FORMATS_COUNT);
 }
 
 #define X(name, parameters) typedef int formats_##name parameters;
 FORMATS(X)
 #undef X
-#define NEXT(name) ((formats_##name *)(uintptr_t)formats_find(FORMATS_##name))
+#define NEXT(name) ((formats_##name *)(uintptr_t)next_find(&formats_next[FORMATS_##name]))
 
 /* --- the functions -------------------------------------------------------------------------------------------- */
 

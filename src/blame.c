@@ -82,10 +82,8 @@ static bool blame_page_block(struct tp_blame *blame, const struct tp_page *page,
 /* Whether an ordinary block of an owned page lives is not known there. */
 static bool blame_in_pool(struct tp_blame *blame, const void *address)
 {
-    size_t unit = tp_unit_of(address);
-    uint64_t owner = tp_peek(&tp_space.owners[unit]);
-    const struct tp_page *page = &tp_space.pages[unit - (owner & TP_OWNER_BACK_MASK)];
-    if (owner == TP_OWNER_NONE)
+    const struct tp_page *page = tp_page_at(address);
+    if (page == NULL)
         return false;
     *blame = (struct tp_blame){
         .block = page->start,
@@ -107,5 +105,5 @@ bool tp_blame_find(struct tp_blame *blame, const void *address)
     const struct tp_special *special = tp_special_blame(address);
     if (special != NULL)
         blame_special(blame, special);
-    return special != NULL || (tp_unit_of(address) < tp_space.unit_count && blame_in_pool(blame, address));
+    return special != NULL || blame_in_pool(blame, address);
 }

@@ -26,7 +26,6 @@
  */
 #define BUDGET_WATCH_NS 120u
 #define BUDGET_WATCH_PERCENT 45u
-#define BUDGET_FEWER_MOST 1u
 
 /* The share of requests beyond the first ones, in 1/256 of BUDGET_FIRST. */
 #define BUDGET_SHARE_ONE 256u
@@ -39,7 +38,7 @@ static struct budget_site {
 } budget_sites[1u << BUDGET_SITES_LOG];
 
 static uint32_t budget_percent = TP_BUDGET_PERCENT;
-static uint32_t budget_fewer; /* of hot sites one block in 2^fewer is watched */
+static bool budget_is_short; /* of hot sites one block in two is watched */
 static uint32_t budget_share = BUDGET_SHARE_ONE;
 static bool budget_is_used;
 static uint32_t budget_blocks;
@@ -88,19 +87,15 @@ static bool budget_is_over(uint64_t blocks, uint64_t ns)
     return blocks * BUDGET_WATCH_NS > ns / 100 * tp_max(BUDGET_WATCH_PERCENT, budget_percent);
 }
 
-/* Fewer are watched as soon as it is too much; more when twice as many would not be. */
+/* Half of them as soon as it is too much; all again when twice as many would not be. */
 static void budget_adjust_watching(uint64_t now_ns)
 {
     uint64_t watched = tp_figures_watched();
     uint64_t blocks = watched - tp_peek(&budget_last_watched), ns = now_ns - tp_peek(&budget_last_ns);
-    uint32_t fewer = tp_peek(&budget_fewer);
+    bool was_short = tp_peek(&budget_is_short);
     tp_poke(&budget_last_watched, watched);
     tp_poke(&budget_last_ns, now_ns);
-    if (budget_is_over(blocks, ns))
-        fewer = tp_min(fewer + 1, BUDGET_FEWER_MOST);
-    else if (fewer > 0 && !budget_is_over(blocks * 2 + blocks / 4, ns))
-        fewer--;
-    tp_poke(&budget_fewer, fewer);
+    tp_poke(&budget_is_short, budget_is_over(was_short ? blocks * 2 + blocks / 4 : blocks, ns));
 }
 
 /* Two threads may look at once: then one of them sees little time, and the next look is a better one. */
@@ -161,19 +156,19 @@ static TP_NOINLINE bool budget_is_turn(struct budget_site *site, uint32_t count,
 }
 
 /* By a coin for each: no rhythm of the program's keeps step. */
-static bool budget_leaves(uint32_t count, uint32_t fewer)
+static bool budget_leaves(uint32_t count)
 {
     uint32_t coin = count * UINT32_C(0x9e3779b1);
-    return count >= BUDGET_HOT && (coin ^ coin >> 15) >> (32 - fewer) != 0;
+    return count >= BUDGET_HOT && (coin ^ coin >> 15) >> 31 != 0;
 }
 
 enum tp_budget_verdict tp_budget_decide(const struct tp_call *call, size_t size)
 {
     struct budget_site *site = budget_site_of(call->pc, size);
-    uint32_t count = tp_peek(&site->count), fewer = tp_peek(&budget_fewer);
+    uint32_t count = tp_peek(&site->count);
     tp_poke(&site->count, count + 1);
     if (TP_UNLIKELY(count % BUDGET_LOOK == 0 || count >= tp_peek(&site->next)) &&
         budget_is_turn(site, count, call, size))
         return TP_BUDGET_SPECIAL;
-    return fewer != 0 && budget_leaves(count, fewer) ? TP_BUDGET_LEAVE : TP_BUDGET_WATCH;
+    return tp_peek(&budget_is_short) && budget_leaves(count) ? TP_BUDGET_LEAVE : TP_BUDGET_WATCH;
 }

@@ -7,7 +7,7 @@
  * allocates by, so some of them are told apart by the next two return addresses as well.
  *
  * Watching is cheap, and a program that does little but allocate pays it all the time: there, of sites that had their
- * first thousands, ever fewer blocks are watched, as long as watching takes more than its share.
+ * first thousands, one block in two is watched as long as watching takes more than its share.
  *
  * The table of sites is of constant size; two that fall together share their turn.
  */

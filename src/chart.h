@@ -36,7 +36,7 @@ struct tp_chart {
 #define TP_CHART_SIZES                                                                                                 \
     {                                                                                                                  \
         sizeof(struct tp_space), sizeof(struct tp_area) * TP_AREA_COUNT, sizeof(struct tp_page),                       \
-            TP_WATCH_EACH, sizeof(struct tp_special_area), sizeof(struct tp_special),                        \
+            TP_WATCH_EACH, sizeof(struct tp_special_area), sizeof(struct tp_special),                                  \
             offsetof(struct tp_thread, slots), sizeof(struct tp_lookaside), sizeof(struct tp_magazine),                \
             sizeof(struct tp_stack_record), sizeof(struct tp_seal_secrets), sizeof(struct tp_harden_ring)              \
     }

@@ -83,7 +83,7 @@ void tp_harden_end(const struct tp_page *page, void *p, const struct tp_checked_
     struct tp_seal seal = harden_open(page, p);
     size_t size = page->block_size - seal.slop;
     if (TP_UNLIKELY(seal.face != how->face || (how->size != TP_SIZE_UNTOLD && how->size != size)))
-        tp_checked_stop_unless_match(p, harden_slot(page, p), size, seal.face, how);
+        tp_checked_stop_unless_like(p, harden_slot(page, p), size, seal.face, how);
     tp_seal_wipe(p, page->block_size, seal.slop);
 }
 

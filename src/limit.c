@@ -91,49 +91,6 @@ bool tp_limit_grow_beyond(struct tp_meter *meter, size_t bytes)
     return false;
 }
 
-/* --- ahead ---------------------------------------------------------------------------------------------------- */
-
-static void limit_give_back(struct tp_thread_slot *entry, uint32_t slot, uint32_t keep)
-{
-    uint32_t more = entry->drawn - keep;
-    entry->drawn = keep;
-    tp_limit_shrink(&tp_tags[slot].meter, more);
-}
-
-static void limit_end_thread(struct tp_thread *thread)
-{
-    for (uint32_t slot = 1; slot < thread->slots_used; slot++)
-        if (thread->slots[slot].drawn > 0)
-            limit_give_back(&thread->slots[slot], slot, 0);
-}
-
-/* A child of a fork: what other threads held ahead stays in the bounds for good. */
-static void limit_adopt_thread(struct tp_thread *self)
-{
-}
-
-void tp_limit_hold_ahead(void)
-{
-    static struct tp_thread_keeper keeper = {.end = limit_end_thread, .adopt = limit_adopt_thread};
-    tp_thread_add_keeper(&keeper);
-}
-
-bool tp_limit_draw_more(struct tp_thread_slot *entry, uint32_t slot, size_t bytes)
-{
-    tp_limit_hold_ahead();
-    if (!tp_limit_grow(&tp_tags[slot].meter, bytes + TP_LIMIT_AHEAD))
-        return false;
-    entry->drawn += TP_LIMIT_AHEAD;
-    return true;
-}
-
-void tp_limit_give_back(struct tp_thread_slot *entry, uint32_t slot)
-{
-    limit_give_back(entry, slot, TP_LIMIT_AHEAD);
-}
-
-/* --- near and far ---------------------------------------------------------------------------------------------- */
-
 /* The bound is below the soft limit then, and so is what is held. */
 static void limit_turn_far(struct tp_meter *meter)
 {

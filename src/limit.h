@@ -4,10 +4,11 @@
  *   far    bound + growth <= trigger    fast paths work; slow steps add what they make available to `bound`
  *   near   beyond that                  every allocation is slow, asks here, and is admitted to the byte
  *
- * `bound` counts the carved blocks of owned pages, given out or not, live blocks of mixed pages, and large blocks; of a
- * pool, all memory that was carved.  A fast path gives out nothing that is not in it, so far from the trigger nothing
- * needs to be counted call by call.  Near it `held` is what callers have: summed up from the accounts once, then
- * followed by allocations and by those frees that come by here, and summed up again before anything is refused.
+ * `bound` counts the carved blocks of owned pages, given out or not, live blocks of mixed pages, large blocks, and what
+ * threads hold ahead (ahead.h); of a pool, all memory that was carved.  A fast path gives out nothing that is not in
+ * it, so far from the trigger nothing needs to be counted call by call.  Near it `held` is what callers have: summed up
+ * from the accounts once, then followed by allocations and by those frees that come by here, and summed up again before
+ * anything is refused.
  *
  * J1  bound >= what callers hold.
  * J2  summed: held >= what callers hold.  Nothing is summed for that before calls are through that began when it was
@@ -19,7 +20,7 @@
 #ifndef TP_LIMIT_H
 #define TP_LIMIT_H
 
-#include "thread.h"
+#include "tag.h"
 
 #include <tagpool/limit.h>
 
@@ -75,33 +76,6 @@ TP_INLINE bool tp_limit_grow(struct tp_meter *meter, size_t bytes)
 TP_INLINE void tp_limit_shrink(struct tp_meter *meter, size_t bytes)
 {
     __atomic_fetch_sub(&meter->bound, bytes, __ATOMIC_RELAXED);
-}
-
-/*
- * As tp_limit_grow and tp_limit_shrink of the slot's meter, for a thread that asks often: what it holds ahead stays in
- * the bound (J1), and nobody else waits for the word.
- */
-#define TP_LIMIT_AHEAD (16 * TP_KIB)
-
-/* Threads give back what they hold ahead when they end.  Before the first tp_limit_give. */
-void tp_limit_hold_ahead(void);
-
-bool tp_limit_draw_more(struct tp_thread_slot *entry, uint32_t slot, size_t bytes);
-void tp_limit_give_back(struct tp_thread_slot *entry, uint32_t slot);
-
-TP_INLINE bool tp_limit_draw(struct tp_thread_slot *entry, uint32_t slot, size_t bytes)
-{
-    if (TP_UNLIKELY(entry->drawn < bytes))
-        return tp_limit_draw_more(entry, slot, bytes);
-    entry->drawn -= (uint32_t)bytes;
-    return true;
-}
-
-TP_INLINE void tp_limit_give(struct tp_thread_slot *entry, uint32_t slot, size_t bytes)
-{
-    entry->drawn += (uint32_t)bytes;
-    if (TP_UNLIKELY(entry->drawn > 2 * TP_LIMIT_AHEAD))
-        tp_limit_give_back(entry, slot);
 }
 
 /*

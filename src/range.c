@@ -23,10 +23,8 @@ static bool range_find_special(struct range_block *block, const void *p)
 
 static bool range_find_watched(struct range_block *block, const void *p)
 {
-    size_t unit = tp_unit_of(p);
-    uint64_t owner = tp_peek(&tp_space.owners[unit]);
-    const struct tp_page *page = &tp_space.pages[unit - (owner & TP_OWNER_BACK_MASK)];
-    if (owner == TP_OWNER_NONE || !page->watched || page->state != TP_UNIT_BLOCKS)
+    const struct tp_page *page = tp_page_at(p);
+    if (page == NULL || !page->watched || page->state != TP_UNIT_BLOCKS)
         return false;
     uint32_t index = tp_page_index_near(page, p);
     if (index >= page->carved)
@@ -41,7 +39,7 @@ static bool range_find(struct range_block *block, const void *p)
 {
     if (tp_special_owns(p))
         return range_find_special(block, p);
-    return tp_unit_of(p) < tp_space.unit_count && range_find_watched(block, p);
+    return range_find_watched(block, p);
 }
 
 /* The first byte of the range that is not the block's; NULL: all are. */

@@ -1,5 +1,6 @@
 #include "shortcut.h"
 #include "account.h"
+#include "ahead.h"
 #include "alloc.h"
 #include "budget.h"
 #include "figures.h"
@@ -55,7 +56,7 @@ static void *shortcut_take(struct tp_gate *gate, struct tp_page *page, uint32_t 
     struct tp_thread_slot *entry = &thread->slots[slot];
     struct tagpool_segment_verifier *figures = tp_figures_own(gate);
     if (TP_UNLIKELY(figures == NULL || entry->tally == NULL || tp_limit_is_near(slot) ||
-                    !tp_limit_draw(entry, slot, bytes)))
+                    !tp_ahead_draw(entry, slot, bytes)))
         return NULL;
     char *block = tp_page_pop(page);
     if (page->free != NULL)
@@ -117,12 +118,8 @@ void *tp_shortcut_alloc(uint64_t key, size_t size, enum tagpool_report_face face
 /* The thread's own watched page that p lies on, or NULL. */
 TP_INLINE struct tp_page *shortcut_own_page(const struct tp_gate *gate, const void *p)
 {
-    size_t unit = tp_unit_of(p);
-    if (unit >= tp_space.unit_count)
-        return NULL;
-    uint64_t owner = tp_peek(&tp_space.owners[unit]);
-    struct tp_page *page = &tp_space.pages[unit - (owner & TP_OWNER_BACK_MASK)];
-    return owner != TP_OWNER_NONE && page->watched && tp_peek(&page->owner) == gate->id ? page : NULL;
+    struct tp_page *page = tp_page_at(p);
+    return page != NULL && page->watched && tp_peek(&page->owner) == gate->id ? page : NULL;
 }
 
 bool tp_shortcut_free(void *p, enum tagpool_report_face face, size_t size, struct tp_call call)
@@ -144,7 +141,7 @@ bool tp_shortcut_free(void *p, enum tagpool_report_face face, size_t size, struc
     watch->slot = (uint16_t)(slot | TP_SIDE_FREED);
     tp_watched_end(page, index, p, tp_trace_take(&call, TP_TRACE_FEW), gate->thread->kernel_id);
     tp_account_free_in(entry->tally, bytes);
-    tp_limit_give(entry, slot, bytes);
+    tp_ahead_give(entry, slot, bytes);
     tp_figures_add_freed(figures, page->region, bytes);
     tp_watch_detain(gate->thread, page, index, p); /* the page may be somebody else's now */
     return true;

@@ -69,7 +69,7 @@ struct tp_thread_slot {
     struct tp_heap *heap;                /* NULL: cold, its blocks come from mixed pages */
     struct tagpool_segment_tally *tally; /* NULL: none yet */
     uint32_t cold_allocs;
-    uint32_t drawn; /* bytes that the slot's meter holds ahead of its watched blocks: tp_limit_draw */
+    uint32_t drawn; /* bytes that the slot's meter holds ahead of its watched blocks: tp_ahead_draw */
 };
 
 /* Blocks of one page of another thread's, until there are enough to send (mail.h). */

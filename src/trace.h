@@ -2,7 +2,7 @@
  * Traces: how much of a call's stack is remembered for a block.
  *
  * A whole stack costs some tens of nanoseconds, a calling site next to nothing.  So of each site the first calls are
- * remembered with their stacks, for bugs sit at sites; then one in TRACE_ONE_IN, and of the others the site alone.
+ * remembered with their stacks, for bugs sit at sites; then one in TP_TRACE_ONE_IN, and of the others the site alone.
  * Sites are told apart by return address in a table of constant size; two that fall together share their turn.
  */
 #ifndef TP_TRACE_H

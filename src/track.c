@@ -36,15 +36,10 @@ static bool track_make(struct tp_page *page)
 
 void tp_track_note(struct tp_page *page, void *block, uint32_t slot, uint32_t stack, size_t size)
 {
-    if (page->state == TP_UNIT_LARGE) {
+    if (page->state == TP_UNIT_LARGE)
         page->large_track = tp_track_made(slot, stack, page->large_size - size);
-        return;
-    }
-    if (page->tracks == NULL && (stack == 0 || !track_make(page)))
-        return;
-    page->tracks[tp_page_index(page, block)] = tp_track_made(slot, stack, size);
-    if (!tp_page_is_sealed(page)) /* those are zero, and closed already */
-        ((struct tp_block *)block)->next = NULL;
+    else if (page->tracks != NULL || (stack != 0 && track_make(page)))
+        tp_track_write(page, tp_page_index(page, block), block, tp_track_made(slot, stack, size));
 }
 
 void tp_track_resize(struct tp_page *page, uint32_t index, size_t size)

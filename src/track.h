@@ -31,12 +31,13 @@ TP_INLINE struct tp_track tp_track_made(uint32_t slot, uint32_t stack, size_t si
 
 /*
  * Note who allocated a block of a page that has records.  Of the link that it had as a free block nothing is left: a
- * search for leaks would be led there.
+ * search for leaks would be led there.  (Hardened ones are zero, and what stands behind their contents is there.)
  */
 TP_INLINE void tp_track_write(struct tp_page *page, uint32_t index, struct tp_block *block, struct tp_track track)
 {
     page->tracks[index] = track;
-    block->next = NULL;
+    if (!tp_page_is_sealed(page))
+        block->next = NULL;
 }
 
 /* The same of any block; where there is no memory for records nothing is known of it. */

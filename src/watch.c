@@ -1,5 +1,5 @@
 #include "watch.h"
-#include "limit.h"
+#include "ahead.h"
 #include "mail.h"
 #include "metadata.h"
 #include "os.h"
@@ -180,7 +180,7 @@ static TP_NOINLINE struct tp_watch_quarantine *watch_make_quarantine(struct tp_t
 {
     static struct tp_thread_keeper keeper = {.end = watch_end_thread, .adopt = watch_adopt};
     tp_thread_add_keeper(&keeper);
-    tp_limit_hold_ahead();
+    tp_ahead_begin();
     return thread->quarantine = tp_metadata_alloc(sizeof(*thread->quarantine));
 }
 

@@ -3,13 +3,14 @@
  * and a while in quarantine before its memory is used again.
  *
  *   live         | contents, as requested        | pattern, to the end of the block |
- *   quarantined  | pattern, up to WATCH_FILL bytes ... |
+ *   quarantined  | pattern, up to TP_WATCH_FILL bytes .. |
  *   at home      | next | same pattern ...            |      looked at before the block is given out again
  *
- * They lie on pages of their own (heap.h) among blocks of all tags, with a record each out of their way (page.h).
+ * They lie on pages of their own (heap.h) among blocks of all tags, with records of each out of their way (page.h).
+ * How a life begins and ends is in watched.h.
  * Watched pages carry TP_OWNER_ASK, so every free comes by here.
  *
- * O1  A block in quarantine is marked as freed in its side array, counts as freed, and is not on its page's list.
+ * O1  A block in quarantine is marked as freed in its record, counts as freed, and is not on its page's list.
  * O2  A thread's quarantine holds what that thread freed, whoever owns the page.
  */
 #ifndef TP_WATCH_H

@@ -230,7 +230,11 @@ static int segfile_sum_verifier(const struct segfile *file, void *context)
 int segfile_read_verifier(const struct segfile *file, struct tagpool_segment_verifier *sums)
 {
     memset(sums, 0, sizeof(*sums));
-    return segfile_guard(file, segfile_sum_verifier, sums);
+    int error = segfile_guard(file, segfile_sum_verifier, sums);
+    sums->succeeded_total += sums->settled_total;
+    sums->watched_total += sums->settled_total;
+    sums->settled_total = 0;
+    return error;
 }
 
 const char *segfile_error_text(int error)

@@ -54,7 +54,7 @@ int segfile_is_in_use(int directory, const char *name);
 int segfile_read(const struct segfile *file, struct segfile_reading *reading);
 void segfile_reading_free(struct segfile_reading *reading);
 
-/* What the verifier has counted, over all parts of the program.  0 or -EFAULT. */
+/* What the verifier has counted, over all parts of the program; nothing is left out of a sum.  0 or -EFAULT. */
 int segfile_read_verifier(const struct segfile *file, struct tagpool_segment_verifier *sums);
 
 /*

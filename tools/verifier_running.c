@@ -109,14 +109,13 @@ static void running_print_all(FILE *out, const struct running_list *list)
     for (size_t n = 0; n < list->count; n++)
         for (size_t i = 0; i < sizeof(sums) / sizeof(uint64_t); i++)
             ((uint64_t *)&sums)[i] += ((const uint64_t *)&list->items[n].sums)[i];
-    uint64_t succeeded = sums.succeeded_total + sums.settled_total;
-    uint64_t attempted = succeeded + sums.failed_total + sums.failed_deliberately_total;
+    uint64_t attempted = sums.succeeded_total + sums.failed_total + sums.failed_deliberately_total;
     fprintf(out, "Level: %08X\n", list->bits);
     running_print_number(out, "RaiseIrqls", 0);
     running_print_number(out, "AcquireSpinLocks", 0);
     running_print_number(out, "SynchronizeExecutions", 0);
     running_print_number(out, "AllocationsAttempted", attempted);
-    running_print_number(out, "AllocationsSucceeded", succeeded);
+    running_print_number(out, "AllocationsSucceeded", sums.succeeded_total);
     running_print_number(out, "AllocationsSucceededSpecialPool", sums.special_total);
     running_print_number(out, "AllocationsWithNoTag", 0);
     running_print_number(out, "AllocationsFailed", sums.failed_total);

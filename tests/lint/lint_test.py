@@ -10,7 +10,7 @@ import sys
 
 # Lower modules never include higher ones.
 LADDER = """base os text image maps cgroup lock fatal seal sizeclass space guard page segment metadata settings kept
-            span tag side track thread figures account limit quota nonpaged large heap mail extent frame site walk
+            span tag side track thread figures account limit ahead quota nonpaged large heap mail extent frame site walk
             stack trace checked special watched watch harden blame range record tell trap inject sample systematic budget
             verify fork start shortcut free alloc block fast census pool store depth magazine chart inventory mark roots leak
             inquest lookaside condition iova common_buffer transfer uring iobuf tagpool scope bundle preload""".split()

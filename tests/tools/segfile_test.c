@@ -95,6 +95,22 @@ START_TEST(test_reading)
 }
 END_TEST
 
+/* Some requests are counted once for two numbers: readers see both. */
+START_TEST(test_numbers_of_the_verifier_are_whole)
+{
+    struct segfile file;
+    struct tagpool_segment_verifier sums;
+    build.header->verifier[0] =
+        (struct tagpool_segment_verifier){.succeeded_total = 5, .watched_total = 2, .settled_total = 100};
+    build.header->verifier[1] = (struct tagpool_segment_verifier){.succeeded_total = 3, .settled_total = 10};
+    ck_assert_int_eq(segfile_open(&file, directory_fd, write_segment()), 0);
+    ck_assert_int_eq(segfile_read_verifier(&file, &sums), 0);
+    ck_assert_uint_eq(sums.succeeded_total, 118);
+    ck_assert_uint_eq(sums.watched_total, 112);
+    segfile_close(&file);
+}
+END_TEST
+
 START_TEST(test_a_file_cut_off_while_reading_is_an_error)
 {
     struct segfile file;
@@ -293,6 +309,7 @@ int main(void)
     tcase_add_checked_fixture(group, setup, teardown);
     tcase_set_timeout(group, 30);
     tcase_add_test(group, test_reading);
+    tcase_add_test(group, test_numbers_of_the_verifier_are_whole);
     tcase_add_test(group, test_a_file_cut_off_while_reading_is_an_error);
     tcase_add_test(group, test_short_files_are_refused);
     tcase_add_test(group, test_links_pipes_and_directories_are_refused);

@@ -15,7 +15,7 @@
 /* --- ordinary blocks ------------------------------------------------------------------------------------------ */
 
 /* Tracked, or nothing but no sample. */
-static void *shortcut_ordinary(struct tp_gate *gate, uint32_t slot, size_t size, struct tp_call call)
+TP_INLINE void *shortcut_ordinary(struct tp_gate *gate, uint32_t slot, size_t size, struct tp_call call)
 {
     const struct tp_heap *heap = gate->thread->slots[slot].heap;
     struct tagpool_segment_verifier *figures = tp_figures_own(gate);
